@@ -3,6 +3,8 @@
 //! The rule and its units stand in [`processor`]; [`ffi`] is the C boundary and the only place with unsafe code.
 
 pub mod bar;
+pub mod columns;
+pub mod ffi;
 pub mod price;
 pub mod processor;
 pub mod snapshot;

@@ -330,26 +330,31 @@ impl Processor {
     /// All or nothing: when one of the trades is refused, neither the processor nor `bars` has changed.
     pub fn push_ticks(
         &mut self,
-        ticks: &[Tick],
+        ticks: impl IntoIterator<Item = Tick>,
         max_bars: usize,
         bars: &mut Vec<Bar>,
     ) -> Result<usize, BatchError> {
         let before = self.state;
         let len_before = bars.len();
-        for (index, tick) in ticks.iter().enumerate() {
+        let mut taken = 0;
+        for tick in ticks {
             if bars.len() - len_before >= max_bars {
-                return Ok(index);
+                break;
             }
-            match self.push(tick) {
+            match self.push(&tick) {
                 Ok(None) => {}
                 Ok(Some(bar)) => bars.push(bar),
                 Err(error) => {
                     self.state = before;
                     bars.truncate(len_before);
-                    return Err(BatchError { index, error });
+                    return Err(BatchError {
+                        index: taken,
+                        error,
+                    });
                 }
             }
+            taken += 1;
         }
-        Ok(ticks.len())
+        Ok(taken)
     }
 }
