@@ -1,8 +1,8 @@
 """Build the Rust library: hatchling's hook for wheels, and a command for people.
 
-    python build.py            build the library into rangebar_anyio/, refresh the generated header and cffi module
-    python build.py --library  build the library only; this is all that an installation needs
-    python build.py --check    fail when a generated file differs from what the Rust sources give
+python build.py            build the library into rangebar_anyio/, refresh the generated header and cffi module
+python build.py --library  build the library only; this is all that an installation needs
+python build.py --check    fail when a generated file differs from what the Rust sources give
 """
 
 from __future__ import annotations

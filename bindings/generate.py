@@ -91,7 +91,13 @@ def _show_difference(path: Path, old: str, new: str) -> None:
 
 
 def _declarations(root: Path) -> str:
-    command = [_cbindgen(root), "--config", root / "bindings" / "cbindgen.toml", "--quiet", root / "rust-core"]
+    command: list[str | Path] = [
+        _cbindgen(root),
+        "--config",
+        root / "bindings" / "cbindgen.toml",
+        "--quiet",
+        root / "rust-core",
+    ]
     # It asks cargo for the crate's name and files; that needs no registry, and must not try.
     environment = {**os.environ, "CARGO_NET_OFFLINE": "true"}
     done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, check=False)
@@ -106,7 +112,8 @@ def _public_part(declarations: str) -> str:
     """Drop the constants that are public in Rust only: cbindgen takes them from every module of the crate."""
     blocks = declarations.strip().split("\n\n")
     body = "\n\n".join(block for block in blocks if "#define " not in block or "#define RB_" in block)
-    unnamed = [name for name in re.findall(r"^typedef [^;{]*?(\w+)(?: \{|;)$", body, re.M) if not name[:2].lower() == "rb"]
+    types = re.findall(r"^typedef [^;{]*?(\w+)(?: \{|;)$", body, re.MULTILINE)
+    unnamed = [name for name in types if not name.startswith(("Rb", "rb_"))]
 
     if unnamed:
         raise SystemExit(f"a C name must begin with Rb: add {', '.join(unnamed)} to bindings/cbindgen.toml")

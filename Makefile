@@ -1,0 +1,125 @@
+# Every command does its own set-up, in .venv, .cache, .tools and target of this directory, and touches nothing else.
+# Needed beforehand: Python 3.11 or later, Rust 1.85 or later, a C compiler. `make PYTHON=python3.13 test` chooses a Python.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+CARGO_FLAGS := --locked --offline
+
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export PYTHONNOUSERSITE := 1
+# What a shell may carry that would install or import from elsewhere.
+unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV RUSTC_BOOTSTRAP
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-rust test-python check generate wheel-test memcheck memcheck-c memcheck-python clean
+
+help:
+	@echo "make demo        range bars of a recorded day, as a table"
+	@echo "make test        all tests: Rust and Python"
+	@echo "make check       formatting, lints, types, generated files"
+	@echo "make generate    refresh the C header and the cffi module after a change in rust-core/src/ffi"
+	@echo "make wheel-test  the Python tests against a built wheel in an empty environment"
+	@echo "make memcheck    C client under valgrind, FFI tests under AddressSanitizer"
+	@echo "make setup       only what the others need: .venv with the package and its tools"
+	@echo "make clean       remove everything that was built or downloaded"
+
+# --- set-up -------------------------------------------------------------------------------------------------------
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is %d.%d; name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(PY) || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
+	@touch $@
+
+.venv/.requirements: .venv/.created requirements/dev.txt requirements/test.txt
+	@echo "installing tools and libraries into .venv"
+	@$(PIP) install --quiet --requirement requirements/dev.txt
+	@touch $@
+
+.venv/.installed: .venv/.requirements pyproject.toml build.py
+	@echo "installing the package into .venv, editable"
+	@$(PIP) install --quiet --no-build-isolation --editable .
+	@touch $@
+
+# cargo knows best whether the library is up to date.
+setup: .venv/.installed
+	@CARGO_TERM_QUIET=true $(PY) build.py --library
+
+# --- for people ---------------------------------------------------------------------------------------------------
+
+demo: setup
+	@$(PY) -m rangebar_anyio.cli demo
+
+test: test-rust test-python
+
+test-rust:
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run $(CARGO_FLAGS) && cargo test $(CARGO_FLAGS) --doc; \
+	else \
+		cargo test $(CARGO_FLAGS); \
+	fi
+
+test-python: setup
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --all-targets --quiet -- -D warnings
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m pyright
+	$(PY) build.py --check
+
+generate: setup
+	$(PY) build.py
+
+# --- the wheel, as a user gets it -----------------------------------------------------------------------------------
+
+WHEEL := .cache/wheel
+
+# The tests run from a copy: with the source tree in reach they could import it instead of the wheel.
+# No cargo on the PATH: an installed wheel needs none.
+wheel-test: setup
+	rm -rf $(WHEEL)
+	mkdir -p $(WHEEL)/run
+	$(PY) -m build --outdir $(WHEEL)/dist
+	$(PYTHON) -m venv $(WHEEL)/venv
+	$(WHEEL)/venv/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/test.txt $(WHEEL)/dist/*.whl
+	cp -R pyproject.toml tests examples $(WHEEL)/run
+	cd $(WHEEL)/run && PATH=/usr/bin:/bin RANGEBAR_TEST_INSTALLED=1 ../venv/bin/python -m pytest -m "not tree" $(PYTEST_ARGS)
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+SMOKE := target/memcheck/smoke
+CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
+VALGRIND := valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all
+
+memcheck: memcheck-c memcheck-python
+
+# The release build with its line numbers left in, so that a finding names its source line.
+memcheck-c:
+	CARGO_PROFILE_RELEASE_STRIP=none cargo build $(CARGO_FLAGS) --release --lib --target-dir target/memcheck
+	$(CC) $(CFLAGS) -Ibindings bindings/smoke/smoke.c -o $(SMOKE) -Ltarget/memcheck/release -lrangebar_core -Wl,-rpath,'$$ORIGIN/release'
+	$(VALGRIND) $(SMOKE)
+
+# A copy of the package with another library; on stable Rust the sanitizer needs RUSTC_BOOTSTRAP, here and nowhere else.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+ASAN := .cache/asan
+
+memcheck-python: setup
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo build $(CARGO_FLAGS) --lib --target $(HOST) --target-dir target/asan
+	rm -rf $(ASAN)
+	mkdir -p $(ASAN)/tests
+	cp -R rangebar_anyio pyproject.toml $(ASAN)
+	cp -R tests/conftest.py tests/ffi $(ASAN)/tests
+	cp target/asan/$(HOST)/debug/librangebar_core.so $(ASAN)/rangebar_anyio
+	cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+		"$(CURDIR)/$(PY)" -m pytest --override-ini timeout=300 tests/ffi
+
+# --- the end --------------------------------------------------------------------------------------------------------
+
+clean:
+	rm -rf .venv .cache .tools target dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -f rangebar_anyio/*.so rangebar_anyio/*.dylib rangebar_anyio/*.dll

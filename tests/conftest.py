@@ -1,0 +1,32 @@
+"""What all tests share: the event loops they run on, and how long hypothesis looks."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The machine that runs this may be slow in phases, so no example has a deadline; pytest's time-out ends a hang.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True, max_examples=100)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+
+ANYIO_BACKENDS: list[Any] = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(
+        ("asyncio", {"use_uvloop": True}),
+        id="asyncio+uvloop",
+        marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not made for this platform"),
+    ),
+    pytest.param(("trio", {}), id="trio"),
+]
+
+
+@pytest.fixture(params=ANYIO_BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """Run an async test on every event loop that users have."""
+    return request.param
