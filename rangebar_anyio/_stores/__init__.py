@@ -1,0 +1,51 @@
+"""Where positions, snapshots and recorded bars are kept."""
+
+from __future__ import annotations
+
+from ._base import CLOSE_DEADLINE_S, CheckpointStore, check_format
+from ._memory import MemoryStore
+from ._reader import StoreReader
+from ._sqlite import SqliteStore
+from ._values import (
+    BeginSegment,
+    Change,
+    Checkpoint,
+    LaneFormat,
+    LaneKey,
+    LaneStatus,
+    Position,
+    RecordBars,
+    SavePosition,
+    SaveSnapshot,
+    Segment,
+    Snapshot,
+    StoredBar,
+    StoreNote,
+    TimeUnit,
+    pack_bar,
+)
+
+__all__ = (
+    "CLOSE_DEADLINE_S",
+    "BeginSegment",
+    "Change",
+    "Checkpoint",
+    "CheckpointStore",
+    "LaneFormat",
+    "LaneKey",
+    "LaneStatus",
+    "MemoryStore",
+    "Position",
+    "RecordBars",
+    "SavePosition",
+    "SaveSnapshot",
+    "Segment",
+    "Snapshot",
+    "SqliteStore",
+    "StoreNote",
+    "StoreReader",
+    "StoredBar",
+    "TimeUnit",
+    "check_format",
+    "pack_bar",
+)

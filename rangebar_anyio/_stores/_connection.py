@@ -1,0 +1,170 @@
+"""Opening SQLite files: what is checked before the first write, and what an SQLite error means to a person."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from rangebar_anyio._errors import StoreError
+
+from . import _schema
+
+# A full check reads the whole file; above this size only the lanes' own tables are read before the first write.
+_FULL_CHECK_BYTES = 256 * 2**20
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SALVAGE = (
+    "nothing was written to it and nothing will be; copy it with its -wal file, then salvage the copy with "
+    "`sqlite3 COPY .recover | sqlite3 NEW` (every row carries a checksum), and continue with NEW"
+)
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "free some space; the write can then be asked for again",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "check that the folder exists and is writable",
+    sqlite3.SQLITE_PERM: "make the file and its folder writable",
+    sqlite3.SQLITE_BUSY: "another program holds the file's write lock; end its transaction",
+    sqlite3.SQLITE_IOERR: "check the disk and its free space; the write can then be asked for again",
+}
+_CHECKED_TABLES = ("claims", "positions", "segments", "snapshots")
+
+
+def writer_connection(path: str) -> sqlite3.Connection:
+    """Open a store for writing, made or migrated if need be; raises ``StoreError`` and has then written nothing.
+
+    The lock must be held. A damaged file, a file of another program and a store of a newer program are refused
+    before anything is written.
+    """
+    exists = os.path.exists(path) and os.path.getsize(path) > 0
+    if exists:
+        _inspect(path)
+
+    db = _connect(f"{_uri(path)}?mode={'rw' if exists else 'rwc'}")
+    try:
+        db.execute("PRAGMA journal_mode = WAL").fetchone()
+        db.execute("PRAGMA synchronous = FULL")
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        if version < _schema.SCHEMA_VERSION:
+            _schema.migrate(db, version)
+
+        if not exists:
+            _sync_folder(path)
+    except BaseException:
+        db.close()
+        raise
+
+    return db
+
+
+def reader_connection(path: str) -> sqlite3.Connection:
+    """Open a store for reading, also while a process writes to it; needs no lock and writes nothing to it."""
+    try:
+        db = _connect(f"{_uri(path)}?mode=ro")
+        try:
+            _refuse_foreign(db, path)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.OperationalError:
+        # A write-ahead log needs a shared-memory file beside it. In a folder that cannot be written to, and without a
+        # log, the file is complete by itself and nobody can change it under us.
+        if os.path.exists(f"{path}-wal") or not os.path.exists(path) or os.access(os.path.dirname(path), os.W_OK):
+            raise
+
+        db = _connect(f"{_uri(path)}?mode=ro&immutable=1")
+        _refuse_foreign(db, path)
+
+    return db
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=2.0, check_same_thread=False)
+    # A damaged text must reach its row's checksum, not end the whole query.
+    db.text_factory = lambda data: data.decode("utf-8", "replace")
+    return db
+
+
+def _uri(path: str) -> str:
+    return Path(path).as_uri()
+
+
+def _inspect(path: str) -> None:
+    with closing(reader_connection(path)) as db:
+        if os.path.getsize(path) <= _FULL_CHECK_BYTES:
+            found = db.execute("PRAGMA quick_check(1)").fetchall()
+        else:
+            present = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+            checks = [f"PRAGMA quick_check({table})" for table in _CHECKED_TABLES if table in present]
+            found = [row for check in checks for row in db.execute(check)]
+
+    problems = [text for (text,) in found if text != "ok"]
+    if problems:
+        raise damaged(path, problems[0].replace("\n", " "))
+
+
+def _refuse_foreign(db: sqlite3.Connection, path: str) -> None:
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if application != _schema.APPLICATION_ID and (application or version or tables):
+        raise StoreError("it is an SQLite file of another program", remedy="give another path", store=path)
+
+    if version > _schema.SCHEMA_VERSION:
+        raise StoreError(
+            f"it has schema version {version}, and this program knows versions up to {_schema.SCHEMA_VERSION}",
+            remedy="use the newer rangebar-anyio that wrote it",
+            store=path,
+        )
+
+
+def damaged(path: str, what: str) -> StoreError:
+    """Give the error for a file that must not be touched any more."""
+    return StoreError(f"the file is damaged: {what}", remedy=_SALVAGE, store=path)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether an SQLite error means that the file itself is damaged."""
+    return isinstance(error, sqlite3.Error) and _code(error) in _DAMAGE
+
+
+def translate(path: str, error: BaseException) -> StoreError:
+    """Give the ``StoreError`` that says what an SQLite or operating-system error means."""
+    if is_damage(error):
+        result = damaged(path, str(error))
+    elif isinstance(error, sqlite3.Error):
+        result = StoreError(str(error), remedy=_REMEDIES.get(_code(error), ""), store=path)
+    elif isinstance(error, OSError):
+        result = StoreError(error.strerror or str(error), remedy="check the folder and its permissions", store=path)
+    else:
+        result = StoreError(f"the write failed: {error!r}", store=path)
+
+    result.__cause__ = error
+    return result
+
+
+def discard(db: sqlite3.Connection) -> None:
+    """Let go of a connection to a damaged file without the checkpoint that closing would write into it."""
+    if hasattr(db, "setconfig"):  # Python 3.12
+        db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)  # type: ignore[attr-defined, unused-ignore]
+        db.close()
+        return
+
+    import ctypes
+
+    # Python 3.11 cannot switch it off: the connection is left open for good, even by the end of the interpreter.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
+
+
+def _code(error: sqlite3.Error) -> int:
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+__all__ = ("damaged", "discard", "is_damage", "reader_connection", "translate", "writer_connection")

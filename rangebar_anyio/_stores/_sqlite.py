@@ -1,0 +1,167 @@
+"""The default store: one SQLite file, written by a thread of its own, readable by anybody at any time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from sqlite3 import Connection
+from typing import TypeVar
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from rangebar_anyio._errors import StoreError
+
+from . import _apply, _load
+from ._base import CLOSE_DEADLINE_S, CheckpointStore
+from ._reader import StoreReader
+from ._thread import Helper
+from ._values import Change, Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
+from ._writer import Writer, join, refuse_inherited
+
+T = TypeVar("T")
+_log = logging.getLogger("rangebar_anyio.store")
+
+
+class SqliteStore(CheckpointStore):
+    """Keep positions, snapshots and recorded bars in one SQLite file, with full durability.
+
+    ``path`` is the file; it is made when the first lane is opened, its folder has to exist, and the folder must be on a
+    local disk (SQLite's write-ahead log does not work over a network). What was confirmed survives a kill and a loss of
+    power. Within a process every store of one path shares one writer; between processes the first one to open a lane
+    holds ``<path>.lock``, and a second one gets a ``StoreError`` that names it. Reading needs no lock, here or with
+    :class:`StoreReader`.
+
+    Example::
+
+        async with SqliteStore("bars.db") as store, open_stream("BTCUSDT", store=store) as bars: ...
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._given = os.fspath(path)
+        self._path: str | None = None
+        self._writer: Writer | None = None
+        self._helper = Helper("store reader")
+        self._openings: dict[int, tuple[object, frozenset[LaneKey]]] = {}
+        self._closed = False
+        self._pid = os.getpid()
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({self._given!r})"
+
+    async def open(self, lanes: Collection[LaneKey]) -> int:
+        writer = await self._ready()
+        wanted, owner = frozenset(lanes), object()
+        writer.claim(wanted, owner)
+        try:
+            epoch = await writer.submit(partial(_apply.take_epoch, lanes=wanted)).wait()
+            self._check_usable()
+        except BaseException:
+            writer.unclaim(owner)
+            raise
+
+        self._openings[epoch] = (owner, wanted)
+        return epoch
+
+    async def load(self, epoch: int, wanted: LaneFormat) -> Mapping[LaneKey, Checkpoint]:
+        writer = await self._ready()
+        if epoch not in self._openings:
+            raise StoreError(f"epoch {epoch} is not open in this store", store=self._given)
+
+        _, lanes = self._openings[epoch]
+        return await writer.submit(partial(_apply.load, lanes=lanes, wanted=wanted)).wait()
+
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        writer = await self._ready()
+        return await writer.submit(partial(_apply.commit, epoch=epoch, changes=tuple(changes))).wait()
+
+    def release(self, epoch: int) -> None:
+        owner, _ = self._openings.pop(epoch, (None, None))
+        if owner is not None and self._writer is not None and os.getpid() == self._pid:
+            self._writer.unclaim(owner)
+
+    async def lanes(self) -> Sequence[LaneStatus]:
+        return await self._read(_load.lanes, [])
+
+    async def segments(self, lane: LaneKey) -> Sequence[Segment]:
+        return await self._read(partial(_load.all_segments, lane=lane), [])
+
+    async def bars(self, lane: LaneKey, *, after_id: int = -1, limit: int = 1000) -> Sequence[StoredBar]:
+        return await self._read(partial(_load.bars_after, lane=lane, after_id=after_id, limit=limit), [])
+
+    async def aclose(self, *, deadline_s: float = CLOSE_DEADLINE_S) -> None:
+        self._check_fork()
+        writer, already, self._closed = self._writer, self._closed, True
+        for epoch in list(self._openings):
+            self.release(epoch)
+
+        if already or writer is None:
+            self._helper.stop()
+            await checkpoint()
+            return
+
+        self._helper.stop()
+        leaving = writer.leave()
+        with anyio.move_on_after(deadline_s):
+            await leaving.wait()
+
+        if not leaving.done:
+            _log.warning("%s: the store did not finish within %g s and was left behind", self._given, deadline_s)
+            raise StoreError(
+                f"it did not finish within {deadline_s:g} s and was left behind; what was not confirmed may be missing",
+                remedy="check the disk",
+                store=self._given,
+            )
+
+    def _check_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreError(
+                "it was opened before this process was forked, and belongs to the parent",
+                remedy="open a store in the process that uses it, started by spawn instead of fork",
+                store=self._given,
+            )
+
+    def _check_usable(self) -> None:
+        self._check_fork()
+        if self._closed:
+            raise anyio.ClosedResourceError
+
+    async def _locate(self) -> str:
+        self._check_usable()
+        if self._path is None:
+            self._path = await self._helper.call(partial(_resolve, self._given))
+            self._check_usable()
+
+        return self._path
+
+    async def _ready(self) -> Writer:
+        path = await self._locate()
+        if self._writer is None:
+            self._writer = join(path)
+
+        return self._writer
+
+    async def _read(self, query: Callable[[Connection], T], nothing: T) -> T:
+        path = await self._locate()
+        return await self._helper.call(partial(_query, path, query, nothing))
+
+
+def _resolve(given: str) -> str:
+    path = os.path.realpath(given)
+    refuse_inherited(path)
+    return path
+
+
+def _query(path: str, query: Callable[[Connection], T], nothing: T) -> T:
+    # A connection for each question: it sees the newest commits, and nothing is left open between questions.
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        return nothing
+
+    with closing(StoreReader(path)) as reader:
+        return reader.ask(query)
+
+
+__all__ = ("SqliteStore",)

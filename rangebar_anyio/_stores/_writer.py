@@ -1,0 +1,270 @@
+"""The one writer of a store file in this process: a daemon thread, its connection, its lock.
+
+Calls that wait together share one transaction, each in a savepoint of its own, so that many streams on one file cost
+one sync and not one each. The connection lives in the thread's own frame and nowhere else: after a fork the child has
+no such thread, so nothing there can close it, which would write to the parent's file and free the parent's locks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any, TypeVar
+
+from rangebar_anyio._errors import RangeBarError, StoreError
+
+from . import _connection, _lock, _rules
+from ._thread import Call, start_daemon
+from ._values import LaneKey
+
+T = TypeVar("T")
+_MAX_BATCH = 64
+_log = logging.getLogger("rangebar_anyio.store")
+
+
+class _Leave(Call[None]):
+    """A store that no longer uses the writer; carried out after everything asked for before."""
+
+
+class Writer:
+    """Carry out calls on the connection to one file, in the order in which they were asked for."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.users = 0
+        self.claims: dict[LaneKey, object] = {}
+        self.lock_fd: int | None = None
+        self._queue: SimpleQueue[Call[Any]] = SimpleQueue()
+        self._damage: tuple[tuple[int, int], StoreError] | None = None
+
+    def submit(self, run: Callable[[sqlite3.Connection], T]) -> Call[T]:
+        """Ask for a call inside a transaction; it returns after the commit."""
+        call = Call(run)
+        self._queue.put(call)
+        return call
+
+    def leave(self) -> Call[None]:
+        """Ask for the end of one user, after everything asked for so far; the last one closes the file."""
+        call = _Leave(lambda: None)
+        self._queue.put(call)
+        return call
+
+    def claim(self, lanes: Iterable[LaneKey], owner: object) -> None:
+        """Give lanes to an owner, all or none; ``StoreError`` names one that has another owner."""
+        wanted = set(lanes)
+        with _registry_lock:
+            for lane in sorted(wanted & self.claims.keys()):
+                raise _rules.lane_taken(lane)
+
+            self.claims.update(dict.fromkeys(wanted, owner))
+
+    def unclaim(self, owner: object) -> None:
+        """Take every lane back from an owner."""
+        with _registry_lock:
+            for lane in [lane for lane, holder in self.claims.items() if holder is owner]:
+                del self.claims[lane]
+
+    # What follows runs on the thread.
+
+    def serve(self) -> None:
+        db: sqlite3.Connection | None = None
+        while True:
+            batch, leaving = self._next()
+            if batch:
+                db = self._run(db, batch)
+
+            if leaving is None:
+                continue
+
+            with _registry_lock:
+                self.users -= 1
+                last = self.users == 0
+
+            if last:
+                self._close(db)
+                db = None
+
+            ended = last and self._retire()
+            leaving.succeed(None)
+            if ended:
+                return
+
+    def _next(self) -> tuple[list[Call[Any]], _Leave | None]:
+        batch: list[Call[Any]] = []
+        while not batch or (len(batch) < _MAX_BATCH and not self._queue.empty()):
+            call = self._queue.get()
+            if isinstance(call, _Leave):
+                return batch, call
+
+            batch.append(call)
+
+        return batch, None
+
+    def _run(self, db: sqlite3.Connection | None, batch: list[Call[Any]]) -> sqlite3.Connection | None:
+        try:
+            db = db or self._open()
+            outcomes = _transact(db, batch)
+        except BaseException as error:  # noqa: BLE001 - the thread must outlive it, and the waiters are told
+            self._drop(db, error)
+            for call in batch:
+                call.fail(self._explain(error))
+
+            return None
+
+        for call, (value, problem) in zip(batch, outcomes, strict=True):
+            if problem is None:
+                call.succeed(value)
+            else:
+                call.fail(problem)
+
+        return db
+
+    def _open(self) -> sqlite3.Connection:
+        if self.lock_fd is None:
+            self.lock_fd = _lock.acquire(self.path)
+
+        if self._damage is not None:
+            identity, error = self._damage
+            if identity == self._identity():
+                raise error
+
+            self._damage = None
+
+        try:
+            return _connection.writer_connection(self.path)
+        except (sqlite3.Error, OSError) as error:
+            raise _connection.translate(self.path, error) from error
+
+    def _identity(self) -> tuple[int, int]:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return (0, 0)
+
+        return status.st_dev, status.st_ino
+
+    def _drop(self, db: sqlite3.Connection | None, error: BaseException) -> None:
+        """Let the connection go after an error that is not one call's own; the next call opens a new one."""
+        if db is None:
+            return
+
+        if _connection.is_damage(error):
+            self._damage = self._identity(), _connection.translate(self.path, error)
+            _connection.discard(db)
+        else:
+            _quietly_close(db)
+
+    def _explain(self, error: BaseException) -> BaseException:
+        """Give each waiter an exception of its own."""
+        if isinstance(error, StoreError):
+            copy = type(error)(error.problem, remedy=error.remedy, store=error.store)
+            copy.__cause__ = error.__cause__
+            return copy
+
+        return _connection.translate(self.path, error)
+
+    def _close(self, db: sqlite3.Connection | None) -> None:
+        if db is not None:
+            _quietly_close(db)
+
+        if self.lock_fd is not None:
+            os.close(self.lock_fd)
+            self.lock_fd = None
+
+    def _retire(self) -> bool:
+        with _registry_lock:
+            if self.users or not self._queue.empty():
+                return False
+
+            _writers.pop(self.path, None)
+            return True
+
+
+def _quietly_close(db: sqlite3.Connection) -> None:
+    try:
+        db.close()
+    except sqlite3.Error as error:  # what was confirmed is in the log already, and the next opening reads it
+        _log.warning("closing the store failed: %s", error)
+
+
+def _transact(db: sqlite3.Connection, batch: list[Call[Any]]) -> list[tuple[Any, BaseException | None]]:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        outcomes = [_one(db, call) for call in batch]
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            try:
+                db.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # the connection is closed next, which rolls back
+
+        raise
+
+    return outcomes
+
+
+def _one(db: sqlite3.Connection, call: Call[Any]) -> tuple[Any, BaseException | None]:
+    db.execute("SAVEPOINT one")
+    try:
+        value = call.run(db)
+    except (RangeBarError, ValueError, TypeError) as refusal:
+        db.execute("ROLLBACK TO one")
+        db.execute("RELEASE one")
+        return None, refusal
+
+    db.execute("RELEASE one")
+    return value, None
+
+
+_registry_lock = Lock()
+_writers: dict[str, Writer] = {}
+_inherited: list[Writer] = []
+_inherited_paths: set[str] = set()
+
+
+def join(path: str) -> Writer:
+    """Give the writer of a file, started if nobody else uses it; ends with one :meth:`Writer.leave` for each."""
+    with _registry_lock:
+        writer = _writers.get(path)
+        if writer is None:
+            writer = _writers[path] = Writer(path)
+            start_daemon(f"store writer {os.path.basename(path)}", writer.serve)
+
+        writer.users += 1
+        return writer
+
+
+def refuse_inherited(path: str) -> None:
+    """Refuse a file that was open for writing when this process was forked off.
+
+    SQLite keeps count of a process's locks in its memory, and the child's copy of that count is wrong for good.
+    """
+    if path in _inherited_paths:
+        raise StoreError(
+            "it was open when this process was forked, so this process cannot use it",
+            remedy="start the process by spawn or subprocess, or open the store after the fork only",
+            store=path,
+        )
+
+
+def _after_fork_in_child() -> None:
+    global _registry_lock
+    _registry_lock = Lock()
+    _inherited.extend(_writers.values())
+    _inherited_paths.update(_writers)
+    for writer in _writers.values():
+        if writer.lock_fd is not None:
+            os.close(writer.lock_fd)  # the parent still holds it; a copy here would keep it held after the parent's end
+
+    _writers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+__all__ = ("Writer", "join", "refuse_inherited")
