@@ -4,6 +4,7 @@
 
 pub mod bar;
 pub mod columns;
+pub mod decode;
 pub mod ffi;
 pub mod price;
 pub mod processor;

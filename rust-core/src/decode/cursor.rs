@@ -1,0 +1,312 @@
+//! A place in a JSON text, moving forward over values; strict about the grammar, and bounded in depth.
+
+use std::borrow::Cow;
+
+use super::types::Reject;
+
+/// How deep arrays and objects may lie in each other.
+pub const MAX_DEPTH: usize = 64;
+
+type Step<T> = Result<T, Reject>;
+
+#[derive(Debug, Clone)]
+pub(super) struct Cursor<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Passes over bytes of [`Cursor::rest`].
+    #[inline]
+    pub(super) fn advance(&mut self, len: usize) {
+        self.at = self.text.len().min(self.at + len);
+    }
+
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    #[cold]
+    pub(super) fn fault<T>(&self) -> Step<T> {
+        Err(Reject::Syntax { at: self.at })
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    #[inline]
+    pub(super) fn skip_blank(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Whether `byte` is next; if so it is taken.
+    #[inline]
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    #[inline]
+    fn eat_word(&mut self, word: &[u8]) -> bool {
+        let is_next = self.rest().starts_with(word);
+        if is_next {
+            self.at += word.len();
+        }
+        is_next
+    }
+
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8) -> Step<()> {
+        if self.eat(byte) { Ok(()) } else { self.fault() }
+    }
+
+    /// Only blanks may be left.
+    pub(super) fn finish(&mut self) -> Step<()> {
+        self.skip_blank();
+        if self.at < self.text.len() {
+            return self.fault();
+        }
+        Ok(())
+    }
+
+    /// After a value of an object or array: whether another one follows.
+    #[inline]
+    pub(super) fn goes_on(&mut self, close: u8) -> Step<bool> {
+        self.skip_blank();
+        if self.eat(b',') {
+            self.skip_blank();
+            return Ok(true);
+        }
+        self.expect(close).map(|()| false)
+    }
+
+    /// After the opening bracket: whether there is anything inside.
+    #[inline]
+    pub(super) fn has_any(&mut self, close: u8) -> bool {
+        self.skip_blank();
+        !self.eat(close)
+    }
+
+    /// A key and its colon, up to the value.
+    #[inline]
+    pub(super) fn key(&mut self) -> Step<Cow<'a, [u8]>> {
+        let key = self.string()?;
+        self.skip_blank();
+        self.expect(b':')?;
+        self.skip_blank();
+        Ok(key)
+    }
+
+    /// A string's content.
+    #[inline]
+    pub(super) fn string(&mut self) -> Step<Cow<'a, [u8]>> {
+        self.expect(b'"')?;
+        let from = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let content = self.text.get(from..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(Cow::Borrowed(content));
+                }
+                Some(b'\\') => return self.escaped_string(from).map(Cow::Owned),
+                Some(byte) if byte >= 0x20 => self.at += 1,
+                _ => return self.fault(),
+            }
+        }
+    }
+
+    #[cold]
+    fn escaped_string(&mut self, from: usize) -> Step<Vec<u8>> {
+        let mut content = self.text.get(from..self.at).unwrap_or_default().to_vec();
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(content);
+                }
+                Some(b'\\') => {
+                    let mut utf8 = [0; 4];
+                    let character = self.escape()?.encode_utf8(&mut utf8);
+                    content.extend_from_slice(character.as_bytes());
+                }
+                Some(byte) if byte >= 0x20 => {
+                    content.push(byte);
+                    self.at += 1;
+                }
+                _ => return self.fault(),
+            }
+        }
+    }
+
+    /// One escape; halves of a surrogate pair that stand alone become U+FFFD.
+    fn escape(&mut self) -> Step<char> {
+        self.at += 1;
+        let plain = match self.peek() {
+            Some(b'u') => return self.unicode_escape(),
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            _ => return self.fault(),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    fn unicode_escape(&mut self) -> Step<char> {
+        let high = self.four_hex()?;
+        if (0xD800..0xDC00).contains(&high) && self.rest().starts_with(b"\\u") {
+            let after_high = self.at;
+            self.at += 1;
+            let low = self.four_hex()?;
+            if (0xDC00..0xE000).contains(&low) {
+                let code = 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            self.at = after_high;
+        }
+        Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    /// The four digits after a `u`.
+    fn four_hex(&mut self) -> Step<u32> {
+        self.at += 1;
+        let mut value = 0;
+        for _ in 0..4 {
+            match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
+                Some(digit) => value = value * 16 + digit,
+                None => return self.fault(),
+            }
+            self.at += 1;
+        }
+        Ok(value)
+    }
+
+    /// Passes over one value of any kind that lies `depth` levels deep.
+    pub(super) fn skip_value(&mut self, depth: usize) -> Step<()> {
+        match self.peek() {
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b'{' | b'[') if depth >= MAX_DEPTH => Err(Reject::TooDeep),
+            Some(b'{') => self.skip_object(depth),
+            Some(b'[') => self.skip_array(depth),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|_| ()),
+            _ => self.word(),
+        }
+    }
+
+    fn skip_object(&mut self, depth: usize) -> Step<()> {
+        self.at += 1;
+        let mut goes_on = self.has_any(b'}');
+        while goes_on {
+            self.key()?;
+            self.skip_value(depth + 1)?;
+            goes_on = self.goes_on(b'}')?;
+        }
+        Ok(())
+    }
+
+    fn skip_array(&mut self, depth: usize) -> Step<()> {
+        self.at += 1;
+        let mut goes_on = self.has_any(b']');
+        while goes_on {
+            self.skip_value(depth + 1)?;
+            goes_on = self.goes_on(b']')?;
+        }
+        Ok(())
+    }
+
+    fn word(&mut self) -> Step<()> {
+        if self.eat_word(b"true") || self.eat_word(b"false") || self.eat_word(b"null") {
+            Ok(())
+        } else {
+            self.fault()
+        }
+    }
+
+    fn skip_digits(&mut self) -> Step<()> {
+        let from = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == from {
+            self.fault()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A number's text.
+    pub(super) fn number(&mut self) -> Step<&'a [u8]> {
+        let from = self.at;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.skip_digits()?;
+        }
+        if self.eat(b'.') {
+            self.skip_digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'-') {
+                self.eat(b'+');
+            }
+            self.skip_digits()?;
+        }
+        Ok(self.text.get(from..self.at).unwrap_or_default())
+    }
+
+    /// A value that should be an integer; `None` for anything else that is well-formed.
+    pub(super) fn integer(&mut self, depth: usize) -> Step<Option<i64>> {
+        match super::number::integer(self.rest()) {
+            None | Some((_, [b'.' | b'e' | b'E', ..])) => {}
+            Some((value, rest)) => {
+                self.at = self.text.len() - rest.len();
+                return Ok(Some(value));
+            }
+        }
+        if let Some(b'-' | b'0'..=b'9') = self.peek() {
+            let text = self.number()?;
+            return Ok(std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()));
+        }
+        self.skip_value(depth).map(|()| None)
+    }
+
+    /// A value that should be true or false; `None` for anything else that is well-formed.
+    pub(super) fn boolean(&mut self, depth: usize) -> Step<Option<bool>> {
+        if self.eat_word(b"true") {
+            return Ok(Some(true));
+        }
+        if self.eat_word(b"false") {
+            return Ok(Some(false));
+        }
+        self.skip_value(depth).map(|()| None)
+    }
+
+    /// A value that should be a string; `None` for anything else that is well-formed.
+    pub(super) fn text_value(&mut self, depth: usize) -> Step<Option<Cow<'a, [u8]>>> {
+        if self.peek() == Some(b'"') {
+            return self.string().map(Some);
+        }
+        self.skip_value(depth).map(|()| None)
+    }
+}

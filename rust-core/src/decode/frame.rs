@@ -1,0 +1,388 @@
+//! A client's view of the websocket protocol (RFC 6455): bytes in, messages out.
+//!
+//! A message that lies whole in the bytes it came with is lent from there; only what is cut by the end of a read, or
+//! sent in fragments, is put together in a buffer of its own. Text is checked as it arrives, so that a bad byte is
+//! found before the rest of its message. Which bytes are refused, and when, is what wsproto does as a client without
+//! extensions; the one addition is the limit on a message.
+
+use super::frame_error::FrameError;
+use super::header::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
+
+/// The usual limit on one message: 1 MiB.
+pub const MAX_MESSAGE: usize = 1 << 20;
+/// A buffer that grew beyond this is given back after its message.
+const KEPT_CAPACITY: usize = 1 << 16;
+/// Stands for a close frame without a code.
+const NO_CODE: u16 = 1005;
+
+/// One whole message of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text; valid UTF-8.
+    Text(&'a [u8]),
+    /// Bytes.
+    Binary(&'a [u8]),
+    /// To be answered by a pong with the same bytes.
+    Ping(&'a [u8]),
+    /// An answer to a ping of ours.
+    Pong(&'a [u8]),
+    /// The server ends the connection; whatever follows is ignored.
+    Close {
+        /// Its code, 1005 when it gave none.
+        code: u16,
+        /// Its reason, usually empty.
+        reason: &'a str,
+    },
+}
+
+/// A frame whose header was read.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    opcode: Opcode,
+    is_final: bool,
+    /// Payload bytes that have not come yet.
+    remaining: u64,
+    /// Whether some of its payload was taken already.
+    begun: bool,
+}
+
+/// A message that is complete, and where its bytes are.
+struct Found {
+    opcode: Opcode,
+    place: Place,
+}
+
+enum Place {
+    Input { from: usize, to: usize },
+    Payload,
+    Control,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    Closed,
+    Failed(FrameError),
+}
+
+/// Cuts the bytes of one connection into messages.
+///
+/// ```
+/// use rangebar_core::decode::{FrameDecoder, MAX_MESSAGE, Message};
+///
+/// let mut decoder = FrameDecoder::new(MAX_MESSAGE);
+/// let bytes = b"\x81\x02hi\x81";
+/// assert_eq!(decoder.next(bytes), (4, Some(Ok(Message::Text(b"hi")))));
+/// assert_eq!(decoder.next(&bytes[4..]), (1, None));
+/// assert_eq!(decoder.next(b"\x00"), (1, Some(Ok(Message::Text(b"")))));
+/// ```
+#[derive(Debug, Clone)]
+pub struct FrameDecoder {
+    max_message: usize,
+    header: [u8; MAX_HEADER],
+    header_len: usize,
+    frame: Option<Frame>,
+    control: [u8; MAX_CONTROL],
+    control_len: usize,
+    /// Text or binary while a message is unfinished.
+    message: Option<Opcode>,
+    payload: Vec<u8>,
+    /// Bytes of the payload that are known to be whole UTF-8 characters.
+    checked: usize,
+    /// The payload was lent out by the last call.
+    is_lent: bool,
+    end: End,
+}
+
+impl FrameDecoder {
+    /// A decoder for a new connection that refuses messages above `max_message` bytes.
+    pub fn new(max_message: usize) -> Self {
+        Self {
+            max_message,
+            header: [0; MAX_HEADER],
+            header_len: 0,
+            frame: None,
+            control: [0; MAX_CONTROL],
+            control_len: 0,
+            message: None,
+            payload: Vec::new(),
+            checked: 0,
+            is_lent: false,
+            end: End::NotYet,
+        }
+    }
+
+    /// Whether a close frame or an error has ended the connection.
+    pub fn is_closed(&self) -> bool {
+        self.end != End::NotYet
+    }
+
+    /// Bytes held of a message that is not complete.
+    pub fn buffered(&self) -> usize {
+        if self.is_lent { 0 } else { self.payload.len() }
+    }
+
+    /// Reads on to the end of the next message; returns how many bytes of `input` that took, and the message.
+    ///
+    /// Without a message all of `input` was taken. With one, the next call goes on with the rest. An error is final:
+    /// all further calls return it. After a close everything is taken and ignored.
+    #[inline]
+    pub fn next<'a>(
+        &'a mut self,
+        input: &'a [u8],
+    ) -> (usize, Option<Result<Message<'a>, FrameError>>) {
+        self.forget_lent();
+        match self.end {
+            End::NotYet => {}
+            End::Closed => return (input.len(), None),
+            End::Failed(error) => return (input.len(), Some(Err(error))),
+        }
+        match self.advance(input) {
+            Ok((used, None)) => (used, None),
+            Ok((used, Some(found))) => (used, Some(Ok(self.lend(found, input)))),
+            Err(error) => {
+                self.end = End::Failed(error);
+                self.payload = Vec::new();
+                (input.len(), Some(Err(error)))
+            }
+        }
+    }
+
+    #[inline]
+    fn forget_lent(&mut self) {
+        if self.is_lent {
+            self.is_lent = false;
+            self.checked = 0;
+            self.payload.clear();
+            if self.payload.capacity() > KEPT_CAPACITY {
+                self.payload = Vec::new();
+            }
+        }
+    }
+
+    fn lend<'a>(&'a self, found: Found, input: &'a [u8]) -> Message<'a> {
+        let bytes = match found.place {
+            Place::Input { from, to } => input.get(from..to),
+            Place::Payload => Some(self.payload.as_slice()),
+            Place::Control => self.control.get(..self.control_len),
+        }
+        .unwrap_or_default();
+        match found.opcode {
+            Opcode::Text | Opcode::Continuation => Message::Text(bytes),
+            Opcode::Binary => Message::Binary(bytes),
+            Opcode::Ping => Message::Ping(bytes),
+            Opcode::Pong => Message::Pong(bytes),
+            Opcode::Close => {
+                let (code, reason) = close_parts(bytes).unwrap_or((NO_CODE, ""));
+                Message::Close { code, reason }
+            }
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, input: &[u8]) -> Result<(usize, Option<Found>), FrameError> {
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            let Some(frame) = self.frame else {
+                let (taken, header) = self.read_header(rest)?;
+                used += taken;
+                match header {
+                    None => return Ok((used, None)),
+                    Some(header) => self.frame = Some(self.admit(header)?),
+                }
+                continue;
+            };
+            if frame.remaining > 0 && rest.is_empty() {
+                return Ok((used, None));
+            }
+            let (taken, found) = self.read_payload(frame, rest, used)?;
+            used += taken;
+            if found.is_some() {
+                return Ok((used, found));
+            }
+        }
+    }
+
+    /// Takes bytes of a header; one that was cut by the end of a read is put together first.
+    #[inline]
+    fn read_header(&mut self, rest: &[u8]) -> Result<(usize, Option<Header>), FrameError> {
+        let held = self.header_len;
+        let in_one_piece = if held == 0 {
+            Header::parse(rest)?
+        } else {
+            None
+        };
+        if let Some(header) = in_one_piece {
+            return Ok((header.len, Some(header)));
+        }
+        let room = self.header.get_mut(held..).unwrap_or_default();
+        let taken = room.len().min(rest.len());
+        for (to, from) in room.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.header_len = held + taken;
+        let whole = self.header.get(..self.header_len).unwrap_or_default();
+        match Header::parse(whole)? {
+            None => Ok((taken, None)),
+            Some(header) => {
+                self.header_len = 0;
+                Ok((header.len.saturating_sub(held), Some(header)))
+            }
+        }
+    }
+
+    #[inline]
+    fn admit(&self, header: Header) -> Result<Frame, FrameError> {
+        if !header.opcode.is_control() {
+            let room = self.max_message.saturating_sub(self.payload.len());
+            if header.payload_len > room as u64 {
+                return Err(FrameError::MessageTooBig);
+            }
+        }
+        Ok(Frame {
+            opcode: header.opcode,
+            is_final: header.is_final,
+            remaining: header.payload_len,
+            begun: false,
+        })
+    }
+
+    /// Takes payload of `frame`; `at` is where `rest` begins in the input.
+    #[inline]
+    fn read_payload(
+        &mut self,
+        frame: Frame,
+        rest: &[u8],
+        at: usize,
+    ) -> Result<(usize, Option<Found>), FrameError> {
+        let taken = usize::try_from(frame.remaining).map_or(rest.len(), |len| len.min(rest.len()));
+        let part = rest.get(..taken).unwrap_or_default();
+        let remaining = frame.remaining - taken as u64;
+        self.frame = (remaining > 0).then_some(Frame {
+            remaining,
+            begun: true,
+            ..frame
+        });
+        let is_whole = remaining == 0 && !frame.begun;
+        let input = Place::Input {
+            from: at,
+            to: at + taken,
+        };
+        let found = if frame.opcode.is_control() {
+            self.take_control(frame, part, is_whole.then_some(input))?
+        } else {
+            self.take_data(frame, part, is_whole.then_some(input))?
+        };
+        Ok((taken, found))
+    }
+
+    fn take_control(
+        &mut self,
+        frame: Frame,
+        part: &[u8],
+        whole: Option<Place>,
+    ) -> Result<Option<Found>, FrameError> {
+        let place = whole.unwrap_or(Place::Control);
+        if let Place::Control = place {
+            if !frame.begun {
+                self.control_len = 0;
+            }
+            let room = self.control.get_mut(self.control_len..).unwrap_or_default();
+            for (to, from) in room.iter_mut().zip(part) {
+                *to = *from;
+            }
+            self.control_len += part.len();
+            if self.frame.is_some() {
+                return Ok(None);
+            }
+        }
+        if frame.opcode == Opcode::Close {
+            match place {
+                Place::Control => {
+                    close_parts(self.control.get(..self.control_len).unwrap_or_default())?
+                }
+                _ => close_parts(part)?,
+            };
+            self.end = End::Closed;
+            self.payload = Vec::new();
+        }
+        Ok(Some(Found {
+            opcode: frame.opcode,
+            place,
+        }))
+    }
+
+    #[inline]
+    fn take_data(
+        &mut self,
+        frame: Frame,
+        part: &[u8],
+        whole: Option<Place>,
+    ) -> Result<Option<Found>, FrameError> {
+        if let (None, Some(place), true) = (self.message, whole, frame.is_final) {
+            match frame.opcode {
+                Opcode::Continuation => return Err(FrameError::UnexpectedContinuation),
+                Opcode::Text if std::str::from_utf8(part).is_err() => {
+                    return Err(FrameError::InvalidUtf8);
+                }
+                opcode => return Ok(Some(Found { opcode, place })),
+            }
+        }
+        self.take_piece(frame, part)
+    }
+
+    /// Takes a part of a message that did not come in one piece.
+    fn take_piece(&mut self, frame: Frame, part: &[u8]) -> Result<Option<Found>, FrameError> {
+        let opcode = match (self.message, frame.opcode) {
+            (Some(opcode), _) if frame.begun => opcode,
+            (Some(opcode), Opcode::Continuation) => opcode,
+            (Some(_), _) => return Err(FrameError::ExpectedContinuation),
+            (None, Opcode::Continuation) => return Err(FrameError::UnexpectedContinuation),
+            (None, opcode) => opcode,
+        };
+        self.message = Some(opcode);
+        self.payload.extend_from_slice(part);
+        let is_complete = self.frame.is_none() && frame.is_final;
+        if opcode == Opcode::Text {
+            self.check_text(is_complete)?;
+        }
+        if !is_complete {
+            return Ok(None);
+        }
+        self.message = None;
+        self.is_lent = true;
+        Ok(Some(Found {
+            opcode,
+            place: Place::Payload,
+        }))
+    }
+
+    /// Checks what has come since the last check; a character may be cut at the end unless the message is complete.
+    fn check_text(&mut self, is_complete: bool) -> Result<(), FrameError> {
+        let fresh = self.payload.get(self.checked..).unwrap_or_default();
+        match std::str::from_utf8(fresh) {
+            Ok(_) => self.checked = self.payload.len(),
+            Err(error) if error.error_len().is_some() || is_complete => {
+                return Err(FrameError::InvalidUtf8);
+            }
+            Err(error) => self.checked += error.valid_up_to(),
+        }
+        Ok(())
+    }
+}
+
+/// Code and reason of a close frame's payload.
+fn close_parts(payload: &[u8]) -> Result<(u16, &str), FrameError> {
+    let (code, reason) = match payload {
+        [] => return Ok((NO_CODE, "")),
+        [_] => return Err(FrameError::CloseLength),
+        &[high, low, ref reason @ ..] => (u16::from_be_bytes([high, low]), reason),
+    };
+    match code {
+        1000..=1003 | 1007..=1013 | 3000..=4999 => {}
+        _ => return Err(FrameError::CloseCode),
+    }
+    let reason = std::str::from_utf8(reason).map_err(|_| FrameError::InvalidUtf8)?;
+    Ok((code, reason))
+}

@@ -1,0 +1,8 @@
+//! Tests of the decoders through their public face.
+
+mod csv;
+mod frame;
+mod frame_random;
+mod message;
+mod page;
+mod sift;
