@@ -1,0 +1,206 @@
+"""Both stores keep the contract, and the check that says so finds stores that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rangebar_anyio._errors import StoreError
+from rangebar_anyio._stores import (
+    BeginSegment,
+    Change,
+    Checkpoint,
+    CheckpointStore,
+    LaneFormat,
+    LaneKey,
+    MemoryStore,
+    RecordBars,
+    SavePosition,
+    SaveSnapshot,
+    SqliteStore,
+    StoredBar,
+)
+from rangebar_anyio._stores import _memory as memory
+from rangebar_anyio.testing._store_conformance import check_checkpoint_store
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_memory_store_keeps_the_contract() -> None:
+    def reopen(old: CheckpointStore) -> CheckpointStore:
+        assert isinstance(old, MemoryStore)
+        return MemoryStore(continues=old)
+
+    await check_checkpoint_store(MemoryStore, reopen=reopen)
+
+
+async def test_sqlite_store_keeps_the_contract(tmp_path: Path) -> None:
+    numbers, paths = count(), {}
+
+    def make() -> SqliteStore:
+        path = tmp_path / f"{next(numbers)}.db"
+        store = SqliteStore(path)
+        paths[store] = path
+        return store
+
+    def reopen(old: CheckpointStore) -> CheckpointStore:
+        assert isinstance(old, SqliteStore)
+        return SqliteStore(paths[old])
+
+    await check_checkpoint_store(make, reopen=reopen)
+
+
+class LowersPositions(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        written = await super().commit(epoch, changes)
+        for change in changes:
+            if written and isinstance(change, SavePosition):
+                self._lanes[change.lane].position = change.position
+
+        return written
+
+
+class IgnoresEpochs(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        newest = max((self._lanes[c.lane].epoch for c in changes if c.lane in self._lanes), default=epoch)
+        return await super().commit(newest, changes)
+
+
+class SharesLanes(MemoryStore):
+    async def open(self, lanes: Collection[LaneKey]) -> int:
+        self._openings.clear()
+        return await super().open(lanes)
+
+
+class KeepsLanes(MemoryStore):
+    def release(self, epoch: int) -> None:
+        pass
+
+
+class KeepsStaleSnapshots(MemoryStore):
+    async def load(self, epoch: int, wanted: LaneFormat) -> Mapping[LaneKey, Checkpoint]:
+        found = await super().load(epoch, wanted)
+        return {lane: replace(known, snapshot=self._lanes[lane].snapshot) for lane, known in found.items()}
+
+
+class SavesAnySnapshot(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        written = await super().commit(epoch, changes)
+        for change in changes:
+            if written and isinstance(change, SaveSnapshot):
+                self._lanes[change.lane].snapshot = change.snapshot
+
+        return written
+
+
+class WritesHalf(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        return all([await super(WritesHalf, self).commit(epoch, [change]) for change in changes])
+
+
+class OverwritesBars(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        for change in changes:
+            if isinstance(change, RecordBars) and change.lane in self._lanes:
+                keys = {bar.first_agg_trade_id for bar in change.bars}
+                state = self._lanes[change.lane]
+                state.bars = [bar for bar in state.bars if bar.first_agg_trade_id not in keys]
+
+        return await super().commit(epoch, changes)
+
+
+class OverlapsBars(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        for change in changes:
+            if isinstance(change, BeginSegment) and change.restart:
+                self._lanes[change.lane].bars.clear()
+
+        return await super().commit(epoch, changes)
+
+
+class RecordsWithoutPosition(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        positions = {lane: state.position for lane, state in self._lanes.items()}
+        written = await super().commit(epoch, changes)
+        for change in changes:
+            if written and isinstance(change, RecordBars) and positions.get(change.lane):
+                self._lanes[change.lane].position = positions[change.lane]
+
+        return written
+
+
+class IgnoresFormats(MemoryStore):
+    async def load(self, epoch: int, wanted: LaneFormat) -> Mapping[LaneKey, Checkpoint]:
+        lanes = self._openings[epoch]
+        found = {lane: memory._checkpoint(lane, self._lanes[lane]) for lane in lanes}
+        return {lane: known for lane, known in found.items() if known is not None}
+
+
+class SwallowsErrors(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        try:
+            return await super().commit(epoch, changes)
+        except StoreError:
+            return True
+
+
+class RestartsAlways(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        forced = [replace(c, restart=True) if isinstance(c, BeginSegment) else c for c in changes]
+        return await super().commit(epoch, forced)
+
+
+class PagesWrongly(MemoryStore):
+    async def bars(self, lane: LaneKey, *, after_id: int = -1, limit: int = 1000) -> Sequence[StoredBar]:
+        return await super().bars(lane, after_id=after_id)
+
+
+class NeverYields(MemoryStore):
+    async def _enter(self) -> None:
+        if self._closed:
+            await super()._enter()
+
+
+class StaysOpen(MemoryStore):
+    async def aclose(self, *, deadline_s: float = 5) -> None:
+        self._openings.clear()
+
+
+@pytest.mark.parametrize(
+    ("bad_store", "clause"),
+    [
+        (LowersPositions, "never lowers"),
+        (IgnoresEpochs, "old epoch returns False"),
+        (SharesLanes, "one opening at a time"),
+        (KeepsStaleSnapshots, "only while it follows"),
+        (SavesAnySnapshot, "does not follow is dropped"),
+        (WritesHalf, "refused commit|one old lane"),
+        (OverwritesBars, "unlike bar"),
+        (OverlapsBars, "needs replace"),
+        (RecordsWithoutPosition, "moves the position"),
+        (IgnoresFormats, "does not fit"),
+        (SwallowsErrors, "without an origin"),
+        (RestartsAlways, "needs restart"),
+        (PagesWrongly, "limit"),
+        (NeverYields, "checkpoint"),
+        (StaysOpen, "ClosedResourceError"),
+    ],
+)
+async def test_the_check_finds_a_planted_fault(bad_store: Callable[[], Any], clause: str) -> None:
+    with pytest.raises(AssertionError, match=clause):
+        await check_checkpoint_store(bad_store)
+
+
+async def test_the_check_finds_a_store_that_keeps_lanes() -> None:
+    with pytest.raises(StoreError, match="open in another stream"):
+        await check_checkpoint_store(KeepsLanes)
+
+
+async def test_the_check_finds_a_store_that_forgets() -> None:
+    with pytest.raises(AssertionError, match="survives closing"):
+        await check_checkpoint_store(MemoryStore, reopen=lambda _: MemoryStore())
