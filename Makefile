@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV RUSTC_BOOTSTRAP
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python check generate wheel-test memcheck memcheck-c memcheck-python clean
+.PHONY: help setup demo test test-rust test-python check generate wheel-test memcheck memcheck-c memcheck-python fuzz fuzz-short clean
 
 help:
 	@echo "make demo        range bars of a recorded day, as a table"
@@ -22,6 +22,7 @@ help:
 	@echo "make generate    refresh the C header and the cffi module after a change in rust-core/src/ffi"
 	@echo "make wheel-test  the Python tests against a built wheel in an empty environment"
 	@echo "make memcheck    C client under valgrind, FFI tests under AddressSanitizer"
+	@echo "make fuzz        every parser and snapshot, FUZZ_SECONDS (600) each; make fuzz-short for 15"
 	@echo "make setup       only what the others need: .venv with the package and its tools"
 	@echo "make clean       remove everything that was built or downloaded"
 
@@ -66,6 +67,7 @@ test-python: setup
 check: setup
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --all-targets --quiet -- -D warnings
+	cargo fmt --manifest-path rust-fuzz/Cargo.toml --check
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -117,6 +119,16 @@ memcheck-python: setup
 	cp target/asan/$(HOST)/debug/librangebar_core.so $(ASAN)/rangebar_anyio
 	cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 		"$(CURDIR)/$(PY)" -m pytest --override-ini timeout=300 tests/ffi
+
+# --- fuzzing --------------------------------------------------------------------------------------------------------
+
+FUZZ_SECONDS ?= 600
+
+fuzz:
+	rust-fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+fuzz-short:
+	rust-fuzz/run 15
 
 # --- the end --------------------------------------------------------------------------------------------------------
 

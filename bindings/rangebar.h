@@ -94,6 +94,33 @@ extern "C" {
 // Bytes of one packed trade.
 #define RB_PACKED_TRADE 56
 
+// Integer columns that `rb_bars_columns` writes.
+#define RB_INTEGER_COLUMNS 12
+
+// Float columns that `rb_bars_columns` writes.
+#define RB_FLOAT_COLUMNS 20
+
+// Columns that `rb_bars_exact` writes.
+#define RB_EXACT_COLUMNS 11
+
+// `RbWide`, for `rb_struct_size`.
+#define RB_STRUCT_WIDE 0
+
+// `RbTick`, for `rb_struct_size`.
+#define RB_STRUCT_TICK 1
+
+// `RbBar`, for `rb_struct_size`.
+#define RB_STRUCT_BAR 2
+
+// `RbFeatures`, for `rb_struct_size`.
+#define RB_STRUCT_FEATURES 3
+
+// `RbColumns`, for `rb_struct_size`.
+#define RB_STRUCT_COLUMNS 4
+
+// `RbProcessorInfo`, for `rb_struct_size`.
+#define RB_STRUCT_PROCESSOR_INFO 5
+
 // The bars of one batch, in memory that belongs to the library.
 typedef struct RbBars RbBars;
 
@@ -102,28 +129,6 @@ typedef struct RbProcessor RbProcessor;
 
 // Result of an export: zero or above is success.
 typedef int32_t rb_status;
-
-// One aggregate trade.
-//
-// Packed, its 56 bytes are seven little-endian 64-bit integers in this order, the last one 0 or 1.
-typedef struct RbTick {
-    // Aggregate trade id: the order of the tape, zero or above.
-    int64_t agg_trade_id;
-    // Price in units of 10^-8, above zero.
-    int64_t price_e8;
-    // Quantity in units of 10^-8, zero or above.
-    int64_t quantity_e8;
-    // Id of the first individual trade that was aggregated.
-    int64_t first_trade_id;
-    // Id of the last individual trade that was aggregated.
-    int64_t last_trade_id;
-    // Time of the trade in microseconds since 1970-01-01 UTC.
-    int64_t timestamp_us;
-    // 1 when the buyer was the maker (the aggressor sold), else 0.
-    uint8_t is_buyer_maker;
-    // Zeros.
-    uint8_t reserved[7];
-} RbTick;
 
 // A signed 128-bit integer as two limbs, so that C and cffi can carry it.
 typedef struct RbWide {
@@ -172,6 +177,28 @@ typedef struct RbBar {
     // Aggregate ids that never came between the bar before this one and the end of this one.
     int64_t missing_trades;
 } RbBar;
+
+// One aggregate trade.
+//
+// Packed, its 56 bytes are seven little-endian 64-bit integers in this order, the last one 0 or 1.
+typedef struct RbTick {
+    // Aggregate trade id: the order of the tape, zero or above.
+    int64_t agg_trade_id;
+    // Price in units of 10^-8, above zero.
+    int64_t price_e8;
+    // Quantity in units of 10^-8, zero or above.
+    int64_t quantity_e8;
+    // Id of the first individual trade that was aggregated.
+    int64_t first_trade_id;
+    // Id of the last individual trade that was aggregated.
+    int64_t last_trade_id;
+    // Time of the trade in microseconds since 1970-01-01 UTC.
+    int64_t timestamp_us;
+    // 1 when the buyer was the maker (the aggressor sold), else 0.
+    uint8_t is_buyer_maker;
+    // Zeros.
+    uint8_t reserved[7];
+} RbTick;
 
 // What a processor is and where it stands.
 typedef struct RbProcessorInfo {
@@ -244,6 +271,33 @@ typedef struct RbFeatures {
 // Version of the C interface that this library was built with.
 uint32_t rb_abi_version(void);
 
+// Makes an Arrow stream (`struct ArrowArrayStream`) of one record batch that holds a copy of the bars.
+//
+// Decimal numbers are `double`, with `exact` they are `decimal128`; `RB_ERR_OVERFLOW` when one has more than 38 digits.
+// `rb_arrow_stream_free` frees what `out` points to, whether or not its content was moved away or released.
+//
+// # Safety
+// `bars` is valid for reads of `len` bars, `out` NULL or valid for a write.
+rb_status rb_arrow_stream_new(const struct RbBar *bars, size_t len, bool exact, void **out);
+
+// Frees a stream made by `rb_arrow_stream_new`, and releases its content unless that was done; NULL is fine.
+//
+// # Safety
+// `stream` is NULL or comes from `rb_arrow_stream_new`; it is dead afterwards.
+void rb_arrow_stream_free(void *stream);
+
+// Makes the Arrow schema (`struct ArrowSchema`) of the streams; `rb_arrow_schema_free` frees what `out` points to.
+//
+// # Safety
+// `out` is NULL or valid for a write.
+rb_status rb_arrow_schema_new(bool exact, void **out);
+
+// Frees a schema made by `rb_arrow_schema_new`, and releases its content unless that was done; NULL is fine.
+//
+// # Safety
+// `schema` is NULL or comes from `rb_arrow_schema_new`; it is dead afterwards.
+void rb_arrow_schema_free(void *schema);
+
 // Makes a processor that goes on after `position` (`RB_NO_POSITION`: takes any first trade).
 //
 // # Safety
@@ -267,7 +321,8 @@ rb_status rb_processor_push(struct RbProcessor *processor, const uint8_t *packed
 
 // Takes packed trades until `max_bars` further bars closed; `consumed` says how many were taken.
 //
-// All or nothing: when a trade is refused nothing was taken, and `error_index` of the info names it.
+// `RB_BAR_CLOSED` while bars wait to be popped, else `RB_OK`. All or nothing: when a trade is refused nothing was taken,
+// and `error_index` of the info names it.
 //
 // # Safety
 // `processor` is NULL or a live handle, `packed` valid for reads of `len` bytes, `consumed` NULL or valid for a write.
@@ -355,6 +410,34 @@ void rb_bars_free(struct RbBars *bars);
 // # Safety
 // `bars` is valid for reads and `features` for writes of `len` values.
 rb_status rb_bars_features(const struct RbBar *bars, size_t len, struct RbFeatures *features);
+
+// Bytes of a struct as this library was built, 0 for an unknown one: a caller compares them with its own.
+size_t rb_struct_size(uint32_t which);
+
+// Writes bars as columns, one after the other, `len` values each.
+//
+// `integers`: open time, close time (microseconds), individual trades, aggregate records, buy trades, sell trades, first
+// and last individual id, first and last aggregate id, duration (microseconds), missing trades. `floats`: open, high,
+// low, close, volume, turnover, vwap, buy and sell volume, buy and sell turnover, ofi, vwap close deviation, price
+// impact, kyle lambda proxy, trade intensity, volume per trade, aggression ratio, aggregation density, turnover imbalance.
+//
+// # Safety
+// `bars` is valid for reads of `len` bars, `integers` and `floats` for writes of `len` times their number of columns.
+rb_status rb_bars_columns(const struct RbBar *bars,
+                          size_t len,
+                          int64_t *integers,
+                          double *floats);
+
+// Writes the decimal numbers of bars as columns of integers, one after the other, `len` values each.
+//
+// Units of 10^-8: open, high, low, close, volume, vwap, buy and sell volume; of 10^-16: turnover, buy and sell turnover;
+// in the order of the floats of `rb_bars_columns`.
+//
+// # Safety
+// `bars` is valid for reads of `len` bars, `out` for writes of `len` times `RB_EXACT_COLUMNS` values.
+rb_status rb_bars_exact(const struct RbBar *bars,
+                        size_t len,
+                        struct RbWide *out);
 
 #ifdef __cplusplus
 }
