@@ -46,6 +46,8 @@ CARGO_FAILED = (
 )
 NO_LIBRARY = "rangebar-anyio could not be built: cargo made no shared library for this platform."
 
+IN_USE = "{name} is in use: close the programs that have loaded rangebar_anyio, then run this again."
+
 
 def build_library() -> Path:
     """Build the library in release mode and return where cargo put it.
@@ -94,7 +96,13 @@ def install_into_tree(library: Path) -> None:
     """Copy the library beside the Python modules; a running program keeps the file that it has loaded."""
     temporary = PACKAGE / f".{library.name}.{os.getpid()}"
     shutil.copy2(library, temporary)
-    os.replace(temporary, PACKAGE / library.name)
+
+    try:
+        os.replace(temporary, PACKAGE / library.name)
+    except PermissionError:
+        # Windows keeps a loaded library from being replaced.
+        temporary.unlink()
+        raise SystemExit(IN_USE.format(name=library.name)) from None
 
 
 def platform_tag() -> str:

@@ -118,7 +118,8 @@ def _public_part(declarations: str) -> str:
     if unnamed:
         raise SystemExit(f"a C name must begin with Rb: add {', '.join(unnamed)} to bindings/cbindgen.toml")
 
-    return body
+    # Links of Rust's documents lead nowhere from C.
+    return re.sub(r"\[(`[^`]+`)\]", r"\1", body)
 
 
 def _cbindgen(root: Path) -> Path:
@@ -146,8 +147,9 @@ def _install_cbindgen(root: Path, tools: Path) -> None:
     if cargo is None:
         raise SystemExit("cargo was not found: install Rust 1.85 or later (https://rustup.rs), then run this again")
 
-    print(f"installing cbindgen {CBINDGEN_VERSION} into {tools.name}/, about a minute and only once", flush=True)
-    command = [cargo, "install", "cbindgen", "--quiet", "--version", f"={CBINDGEN_VERSION}", "--locked"]
+    print(f"installing cbindgen {CBINDGEN_VERSION} into {tools.name}/, once and for less than a minute", flush=True)
+    # Not optimised: it reads one small crate, and compiling it is what takes time.
+    command = [cargo, "install", "cbindgen", "--quiet", "--debug", "--version", f"={CBINDGEN_VERSION}", "--locked"]
     # Everything stays inside the project, the registry's files too.
     cache = root / ".cache"
     environment = {**os.environ, "CARGO_HOME": str(cache / "cargo"), "CARGO_TARGET_DIR": str(cache / "cbindgen")}
