@@ -142,13 +142,18 @@ static void check_bars_and_snapshot(void)
     RbProcessor *first = NULL;
     RbProcessor *second = NULL;
     RbProcessorInfo info;
-    RbBar whole_last = {.last_agg_trade_id = -1};
-    RbBar split_last = {.last_agg_trade_id = -1};
+    RbBar whole_last;
+    RbBar split_last;
     RbFeatures features;
     uint8_t bytes[SNAPSHOT_BYTES];
     uint8_t read_label[256];
     size_t written = 0;
     size_t label_len = 0;
+
+    memset(&whole_last, 0, sizeof whole_last);
+    memset(&split_last, 0, sizeof split_last);
+    whole_last.last_agg_trade_id = -1;
+    split_last.last_agg_trade_id = -1;
 
     MUST(rb_processor_new(THRESHOLD_DBPS, false, RB_NO_POSITION, &whole) == RB_OK);
     MUST(rb_processor_new(THRESHOLD_DBPS, false, RB_NO_POSITION, &first) == RB_OK);
@@ -194,6 +199,7 @@ static void check_columns(void)
     RbProcessor *processor = NULL;
     RbBars *bars = NULL;
     const RbBar *data = NULL;
+    RbColumns columns;
     size_t len = 0;
 
     for (int64_t i = 0; i < ROWS; i++) {
@@ -205,14 +211,13 @@ static void check_columns(void)
         sides[i] = tick.is_buyer_maker;
     }
 
-    const RbColumns columns = {
-        .len = ROWS,
-        .agg_trade_id = ids,
-        .timestamp_us = times,
-        .price = prices,
-        .quantity = quantities,
-        .is_buyer_maker = sides,
-    };
+    memset(&columns, 0, sizeof columns);
+    columns.len = ROWS;
+    columns.agg_trade_id = ids;
+    columns.timestamp_us = times;
+    columns.price = prices;
+    columns.quantity = quantities;
+    columns.is_buyer_maker = sides;
 
     MUST(rb_processor_new(THRESHOLD_DBPS, false, RB_NO_POSITION, &processor) == RB_OK);
     MUST(rb_processor_push_columns(processor, &columns, &bars) >= RB_OK);
