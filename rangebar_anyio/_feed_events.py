@@ -1,0 +1,204 @@
+"""What a feed tells its session: frozen values, each about one thing, in the order it happened.
+
+Ids are aggregate trade ids, times microseconds since 1970-01-01 UTC. Symbols, lanes, sequences and connections are the
+numbers that the feed gave out. Events of one kind about one thing are coalesced while they wait, as each says, so that
+no peer can make them many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+TimeUnit: TypeAlias = Literal["ms", "us"]
+
+
+@dataclass(frozen=True, slots=True)
+class GapSeen:
+    """Trades ``first_id`` to ``last_id`` are missing before one that came.
+
+    Told once, when the gap appears; ask :meth:`Feed.sequence` how far it reaches by now. One per sequence waits.
+    """
+
+    sequence: int
+    first_id: int
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdSkipped:
+    """A REST answer went on with ``next_id`` where ``expected_id`` was next: evidence that those between do not exist.
+
+    It belongs to the answer that :meth:`Feed.backfill` has just been given. The same answer, offered again, says the
+    same again, so count answers and not events. The newest per sequence waits.
+    """
+
+    sequence: int
+    expected_id: int
+    next_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesDiffer:
+    """``count`` second copies of trades say something else than the first, the first of them of ``trade_id``.
+
+    The first copies stayed. One per symbol waits.
+    """
+
+    symbol: int
+    trade_id: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdsRestarted:
+    """``trade_id`` is below ``expected_id`` and yet more than 60 s later than the last trade taken.
+
+    Ids began anew, or the position belongs to another market. The trade was dropped. One per sequence waits.
+    """
+
+    sequence: int
+    trade_id: int
+    expected_id: int
+    time_us: int
+    last_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class OriginSet:
+    """A lane that was added without a position or without a unit took its first trade.
+
+    ``origin`` is the position it was added with, or its first id less one; ``unit`` is its tape's from now on.
+    """
+
+    lane: int
+    origin: int
+    unit: TimeUnit
+
+
+@dataclass(frozen=True, slots=True)
+class SequencesMerged:
+    """The lanes of ``merged`` belong to ``into`` now.
+
+    A fetch that was in flight for ``merged`` is in flight for ``into``, and ``merged`` still answers as a name for it.
+    """
+
+    merged: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True)
+class PingReceived:
+    """A connection wants a pong with this payload. Only the newest waits, and only it needs an answer."""
+
+    connection: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReceived:
+    """The server has closed a connection; what follows is ignored. ``code`` is 1005 when it gave none."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFailed:
+    """A connection's bytes are not the websocket protocol; what follows is ignored.
+
+    ``close_code`` is what our close frame should say.
+    """
+
+    connection: int
+    close_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownAnnounced:
+    """The server is about to restart: open another connection at once. Once per connection."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """An answer to a request such as SUBSCRIBE. ``error`` is None when it was fulfilled, else code and text.
+
+    At most 64 per connection wait, more than anybody may ask for at a time.
+    """
+
+    connection: int
+    request_id: int | None
+    error: tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRefused:
+    """``count`` messages of a connection were refused; ``reason`` and ``text`` are the first one's. One waits."""
+
+    connection: int
+    reason: str
+    count: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRefused:
+    """``count`` trades that REST served cannot be trades, so that they count as not served.
+
+    ``trade_id``, ``reason`` and ``text`` are the first one's. At most 64 per symbol wait.
+    """
+
+    symbol: int
+    trade_id: int
+    reason: str
+    count: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitMismatch:
+    """A connection brings milliseconds for a lane in microseconds; none of those trades is taken. Once each."""
+
+    connection: int
+    symbol: int
+
+
+FeedEvent: TypeAlias = (
+    GapSeen
+    | IdSkipped
+    | CopiesDiffer
+    | IdsRestarted
+    | OriginSet
+    | SequencesMerged
+    | PingReceived
+    | CloseReceived
+    | ConnectionFailed
+    | ShutdownAnnounced
+    | ReplyReceived
+    | MessageRefused
+    | TradeRefused
+    | UnitMismatch
+)
+
+__all__ = (
+    "CloseReceived",
+    "ConnectionFailed",
+    "CopiesDiffer",
+    "FeedEvent",
+    "GapSeen",
+    "IdSkipped",
+    "IdsRestarted",
+    "MessageRefused",
+    "OriginSet",
+    "PingReceived",
+    "ReplyReceived",
+    "SequencesMerged",
+    "ShutdownAnnounced",
+    "TimeUnit",
+    "TradeRefused",
+    "UnitMismatch",
+)
