@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._base import CLOSE_DEADLINE_S, CheckpointStore, check_format
 from ._memory import MemoryStore
 from ._reader import StoreReader
+from ._salvage import Salvage, salvage_store
 from ._sqlite import SqliteStore
 from ._values import (
     BeginSegment,
@@ -37,6 +38,7 @@ __all__ = (
     "MemoryStore",
     "Position",
     "RecordBars",
+    "Salvage",
     "SavePosition",
     "SaveSnapshot",
     "Segment",
@@ -48,4 +50,5 @@ __all__ = (
     "TimeUnit",
     "check_format",
     "pack_bar",
+    "salvage_store",
 )

@@ -15,8 +15,8 @@ from . import _schema
 _FULL_CHECK_BYTES = 256 * 2**20
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SALVAGE = (
-    "nothing was written to it and nothing will be; copy it with its -wal file, then salvage the copy with "
-    "`sqlite3 COPY .recover | sqlite3 NEW` (every row carries a checksum), and continue with NEW"
+    "nothing was written to it and nothing will be; carry what is whole over into a new file with "
+    "rangebar_anyio.salvage_store(THIS, NEW), and continue with that one"
 )
 _REMEDIES = {
     sqlite3.SQLITE_FULL: "free some space; the write can then be asked for again",
