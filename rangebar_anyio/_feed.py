@@ -74,12 +74,13 @@ class Feed:
             feed.pop_bar()
     """
 
-    __slots__ = ("_bar", "_bar_data", "_event", "_handle", "_summary")
+    __slots__ = ("_bar", "_bar_capacity", "_bar_data", "_event", "_handle", "_summary")
 
     def __init__(self, *, bar_capacity: int = 100, trade_capacity: int = 5_000, max_message: int = MAX_MESSAGE) -> None:
         if min(bar_capacity, trade_capacity, max_message) < 0:
             raise ValueError("capacities must not be negative")
 
+        self._bar_capacity = bar_capacity
         config = _native.ffi.new("RbFeedConfig *", (bar_capacity, trade_capacity, max_message))
         out = _native.ffi.new("RbFeed **")
         _must(lib.rb_feed_new(config, out))
@@ -88,6 +89,11 @@ class Feed:
         self._event = _native.ffi.new("RbFeedEvent *")
         self._bar = _native.ffi.new("RbLaneBar *")
         self._bar_data = _native.ffi.buffer(_native.ffi.addressof(self._bar, "bar"), _native.BAR_SIZE)
+
+    @property
+    def bar_capacity(self) -> int:
+        """Closed bars that may wait for the reader."""
+        return self._bar_capacity
 
     def close(self) -> None:
         """Free the feed's memory; every later call but this raises ``ResourceClosedError``."""
@@ -122,7 +128,7 @@ class Feed:
         threshold_dbps: int,
         *,
         same_timestamp_close: bool = False,
-        time_unit: TimeUnit | None = None,
+        unit: TimeUnit | None = None,
         position: int | None = None,
         last_time_us: int | None = None,
         snapshot: bytes | None = None,
@@ -133,7 +139,7 @@ class Feed:
             symbol: number of the symbol.
             threshold_dbps: 1 to 100,000.
             same_timestamp_close: whether a bar may close at its opening time stamp.
-            time_unit: the unit stored with the lane; None lets its first trade decide (``OriginSet`` tells).
+            unit: the unit stored with the lane; None lets its first trade decide (``OriginSet`` tells).
             position: id of the last trade that is finished, -1 for none: the lane goes on after it. None begins with
                 the first trade that a connection brings (``OriginSet`` tells).
             last_time_us: time of the trade at ``position`` when known, to recognise ids that began anew.
@@ -151,7 +157,7 @@ class Feed:
                 symbol,
                 _threshold(threshold_dbps),
                 same_timestamp_close,
-                unit_code(time_unit),
+                unit_code(unit),
                 _position_code(position),
                 lib.RB_NO_TIME if last_time_us is None else last_time_us,
             ),
@@ -206,8 +212,15 @@ class Feed:
 
     def resume(self) -> FeedSummary:
         """Go on with whatever waited for room; without room or without anything waiting it changes nothing."""
+        return self._summary_of(lib.rb_feed_resume(self._handle, self._summary))
+
+    def summary(self) -> FeedSummary:
+        """Look at how the feed stands; ``trades_taken`` is that of the last ``receive_data`` or ``resume``."""
+        return self._summary_of(lib.rb_feed_summary(self._handle, self._summary))
+
+    def _summary_of(self, status: int) -> FeedSummary:
+        _must(status)
         out = self._summary
-        _must(lib.rb_feed_resume(self._handle, out))
         return FeedSummary(out.bars_queued, out.events_queued, out.trades_taken, out.is_paused != 0)
 
     # REST
@@ -216,23 +229,21 @@ class Feed:
         """Take the body of the REST answer to ``fromId=from_id``.
 
         It is offered to every sequence of the symbol whose expected id lies within ``from_id`` and the highest id
-        served, and tells nothing to the others. Where it goes on with a higher id than expected, the sequence stops there and
-        ``IdSkipped`` says so. An empty answer, or one that ends early, is lag.
+        served, and tells nothing to the others. Where it goes on with a higher id than expected, the sequence stops
+        there and ``IdSkipped`` says so. An empty answer, or one that ends early, is lag.
 
         An answer that is not complete, because the bar queue is full, is to be offered again, with the same
         ``from_id``, after bars were taken; trades that it had already brought are duplicates then.
 
         Raises:
+            PageRefused: it is no JSON array of rows whose ids ascend; nothing of it was taken.
+            UnitRefused: it is in milliseconds and a lane is in microseconds; nothing of it was taken.
             LookupError: no such symbol.
         """
         out = _native.ffi.new("RbPage *")
         status = lib.rb_feed_backfill(self._handle, symbol, from_id, body, len(body), out)
         page = page_of(status, out)
-
-        if page is None:
-            _must(status, f"symbol {symbol}")
-            raise AssertionError(status)
-
+        _must(status, f"symbol {symbol}")
         return page
 
     def begin_fetch(self, sequence: int) -> None:
@@ -359,6 +370,14 @@ class Feed:
         out = _native.ffi.new("RbLaneInfo *")
         _must(lib.rb_feed_lane_info(self._handle, lane, out), f"lane {lane}")
         return lane_info_of(lane, out)
+
+    def forming(self, lane: int) -> bytes | None:
+        """Look at a lane's forming bar, as the engine's 176 bytes; None right after a close.
+
+        Raises:
+            LookupError: no such lane.
+        """
+        return self.lane(lane).forming
 
     def snapshot(self, lane: int) -> bytes:
         """Write a lane's state down, forming bar included, for ``add_lane(snapshot=...)``.

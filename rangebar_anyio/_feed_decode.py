@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from rangebar_anyio._feed_events import (
-    CloseReceived,
+    Close,
     ConnectionFailed,
-    CopiesDiffer,
     FeedEvent,
-    GapSeen,
+    FrameRejected,
+    GapFound,
     IdSkipped,
     IdsRestarted,
-    MessageRefused,
     OriginSet,
-    PingReceived,
-    ReplyReceived,
+    Ping,
+    Reply,
     SequencesMerged,
-    ShutdownAnnounced,
+    ServerShutdown,
     TimeUnit,
-    TradeRefused,
+    TradeRejected,
+    TradesDiffer,
     UnitMismatch,
 )
 from rangebar_anyio._feed_library import lib
-from rangebar_anyio._feed_values import LaneInfo, PageResult, SequenceInfo, SymbolInfo
+from rangebar_anyio._feed_values import LaneInfo, PageRefused, PageResult, SequenceInfo, SymbolInfo, UnitRefused
 from rangebar_anyio._native import BAR_SIZE, CData, ffi
 
 SNAPSHOT_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
@@ -90,8 +90,8 @@ def _reason(event: CData) -> str:
     return f"{_FIELDS[event.field]}: {reason}" if event.field else reason
 
 
-def _reply(event: CData) -> ReplyReceived:
-    return ReplyReceived(
+def _reply(event: CData) -> Reply:
+    return Reply(
         event.connection,
         event.id if event.has_id else None,
         (event.time_us, _words(event)) if event.has_error else None,
@@ -99,19 +99,19 @@ def _reply(event: CData) -> ReplyReceived:
 
 
 _EVENTS: Final[Mapping[int, Callable[[CData], FeedEvent]]] = {
-    lib.RB_FEED_GAP_FOUND: lambda e: GapSeen(e.sequence, e.id, e.other_id),
+    lib.RB_FEED_GAP_FOUND: lambda e: GapFound(e.sequence, e.id, e.other_id),
     lib.RB_FEED_ID_SKIPPED: lambda e: IdSkipped(e.sequence, e.id, e.other_id),
-    lib.RB_FEED_TRADES_DIFFER: lambda e: CopiesDiffer(e.symbol, e.id, e.count),
+    lib.RB_FEED_TRADES_DIFFER: lambda e: TradesDiffer(e.symbol, e.id, e.count),
     lib.RB_FEED_IDS_RESTARTED: lambda e: IdsRestarted(e.sequence, e.id, e.other_id, e.time_us, e.other_time_us),
     lib.RB_FEED_ORIGIN_SET: lambda e: OriginSet(e.lane, e.id, _UNITS[e.code]),
     lib.RB_FEED_SEQUENCES_MERGED: lambda e: SequencesMerged(e.sequence, e.other_sequence),
-    lib.RB_FEED_PING: lambda e: PingReceived(e.connection, _text(e)),
-    lib.RB_FEED_CLOSE: lambda e: CloseReceived(e.connection, e.code, _words(e)),
+    lib.RB_FEED_PING: lambda e: Ping(e.connection, _text(e)),
+    lib.RB_FEED_CLOSE: lambda e: Close(e.connection, e.code, _words(e)),
     lib.RB_FEED_CONNECTION_FAILED: lambda e: ConnectionFailed(e.connection, e.code, _words(e)),
-    lib.RB_FEED_SERVER_SHUTDOWN: lambda e: ShutdownAnnounced(e.connection),
+    lib.RB_FEED_SERVER_SHUTDOWN: lambda e: ServerShutdown(e.connection),
     lib.RB_FEED_REPLY: _reply,
-    lib.RB_FEED_FRAME_REJECTED: lambda e: MessageRefused(e.connection, _reason(e), e.count, _words(e)),
-    lib.RB_FEED_TRADE_REJECTED: lambda e: TradeRefused(e.symbol, e.id, _reason(e), e.count, _words(e)),
+    lib.RB_FEED_FRAME_REJECTED: lambda e: FrameRejected(e.connection, _reason(e), e.count, _words(e)),
+    lib.RB_FEED_TRADE_REJECTED: lambda e: TradeRejected(e.symbol, e.id, _reason(e), e.count, _words(e)),
     lib.RB_FEED_UNIT_MISMATCH: lambda e: UnitMismatch(e.connection, e.symbol),
 }
 
@@ -121,26 +121,26 @@ def event_of(event: CData) -> FeedEvent:
     return _EVENTS[event.kind](event)
 
 
-def page_of(status: int, page: CData) -> PageResult | None:
-    """Turn an answer's outcome into its value; None for a status that is not about the answer."""
-    if status == lib.RB_OK:
-        return PageResult(
-            page.rows,
-            page.refused,
-            id_of(page.first_id),
-            id_of(page.last_id),
-            page.taken,
-            page.duplicates,
-            page.is_complete != 0,
-        )
-
+def page_of(status: int, page: CData) -> PageResult:
+    """Turn an answer's outcome into its value, or raise why the answer is of no use."""
     if status == lib.RB_ERR_PAGE:
-        return PageResult(0, 0, None, None, 0, 0, True, "malformed")
+        raise PageRefused("the answer is no JSON array of trades")
 
     if status == lib.RB_ERR_PAGE_ORDER:
-        return PageResult(0, 0, None, None, 0, 0, True, "descending")
+        raise PageRefused("the ids of the answer go down")
 
-    return PageResult(0, 0, None, None, 0, 0, True, "unit") if status == lib.RB_ERR_TIME_UNIT else None
+    if status == lib.RB_ERR_TIME_UNIT:
+        raise UnitRefused("the answer is in milliseconds, and a lane is in microseconds")
+
+    return PageResult(
+        rows=page.rows,
+        refused=page.refused,
+        first_id=id_of(page.first_id),
+        last_id=id_of(page.last_id),
+        taken=page.taken,
+        duplicates=page.duplicates,
+        is_complete=page.is_complete != 0,
+    )
 
 
 def sequence_info_of(info: CData) -> SequenceInfo:
@@ -148,7 +148,7 @@ def sequence_info_of(info: CData) -> SequenceInfo:
     return SequenceInfo(
         sequence=info.sequence,
         symbol=info.symbol,
-        expected_id=id_of(info.expected),
+        expected=id_of(info.expected),
         highest_seen=id_of(info.highest_seen),
         last_time_us=None if info.last_time_us == lib.RB_NO_TIME else info.last_time_us,
         held=info.held,

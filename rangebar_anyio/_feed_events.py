@@ -14,52 +14,52 @@ TimeUnit: TypeAlias = Literal["ms", "us"]
 
 
 @dataclass(frozen=True, slots=True)
-class GapSeen:
-    """Trades ``first_id`` to ``last_id`` are missing before one that came.
+class GapFound:
+    """Trades ``from_`` to ``to`` are missing before one that came.
 
     Told once, when the gap appears; ask :meth:`Feed.sequence` how far it reaches by now. One per sequence waits.
     """
 
     sequence: int
-    first_id: int
-    last_id: int
+    from_: int
+    to: int
 
 
 @dataclass(frozen=True, slots=True)
 class IdSkipped:
-    """A REST answer went on with ``next_id`` where ``expected_id`` was next: evidence that those between do not exist.
+    """A REST answer went on with ``next_id`` where ``expected`` was next: evidence that those between do not exist.
 
     It belongs to the answer that :meth:`Feed.backfill` has just been given. The same answer, offered again, says the
     same again, so count answers and not events. The newest per sequence waits.
     """
 
     sequence: int
-    expected_id: int
+    expected: int
     next_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class CopiesDiffer:
-    """``count`` second copies of trades say something else than the first, the first of them of ``trade_id``.
+class TradesDiffer:
+    """``count`` second copies of trades say something else than the first, the first of them of ``id``.
 
     The first copies stayed. One per symbol waits.
     """
 
     symbol: int
-    trade_id: int
+    id: int
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class IdsRestarted:
-    """``trade_id`` is below ``expected_id`` and yet more than 60 s later than the last trade taken.
+    """``id`` is below ``expected`` and yet more than 60 s later than the last trade taken.
 
     Ids began anew, or the position belongs to another market. The trade was dropped. One per sequence waits.
     """
 
     sequence: int
-    trade_id: int
-    expected_id: int
+    id: int
+    expected: int
     time_us: int
     last_time_us: int
 
@@ -78,17 +78,17 @@ class OriginSet:
 
 @dataclass(frozen=True, slots=True)
 class SequencesMerged:
-    """The lanes of ``merged`` belong to ``into`` now.
+    """The lanes of ``from_`` belong to ``into`` now.
 
-    A fetch that was in flight for ``merged`` is in flight for ``into``, and ``merged`` still answers as a name for it.
+    A fetch that was in flight for ``from_`` is in flight for ``into``, and ``from_`` still answers as a name for it.
     """
 
-    merged: int
+    from_: int
     into: int
 
 
 @dataclass(frozen=True, slots=True)
-class PingReceived:
+class Ping:
     """A connection wants a pong with this payload. Only the newest waits, and only it needs an answer."""
 
     connection: int
@@ -96,7 +96,7 @@ class PingReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class CloseReceived:
+class Close:
     """The server has closed a connection; what follows is ignored. ``code`` is 1005 when it gave none."""
 
     connection: int
@@ -113,30 +113,30 @@ class ConnectionFailed:
 
     connection: int
     close_code: int
-    reason: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class ShutdownAnnounced:
+class ServerShutdown:
     """The server is about to restart: open another connection at once. Once per connection."""
 
     connection: int
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyReceived:
+class Reply:
     """An answer to a request such as SUBSCRIBE. ``error`` is None when it was fulfilled, else code and text.
 
     At most 64 per connection wait, more than anybody may ask for at a time.
     """
 
     connection: int
-    request_id: int | None
+    id: int | None
     error: tuple[int, str] | None
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRefused:
+class FrameRejected:
     """``count`` messages of a connection were refused; ``reason`` and ``text`` are the first one's. One waits."""
 
     connection: int
@@ -146,14 +146,14 @@ class MessageRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeRefused:
+class TradeRejected:
     """``count`` trades that REST served cannot be trades, so that they count as not served.
 
-    ``trade_id``, ``reason`` and ``text`` are the first one's. At most 64 per symbol wait.
+    ``id``, ``reason`` and ``text`` are the first one's. At most 64 per symbol wait.
     """
 
     symbol: int
-    trade_id: int
+    id: int
     reason: str
     count: int
     text: str
@@ -168,37 +168,37 @@ class UnitMismatch:
 
 
 FeedEvent: TypeAlias = (
-    GapSeen
+    GapFound
     | IdSkipped
-    | CopiesDiffer
+    | TradesDiffer
     | IdsRestarted
     | OriginSet
     | SequencesMerged
-    | PingReceived
-    | CloseReceived
+    | Ping
+    | Close
     | ConnectionFailed
-    | ShutdownAnnounced
-    | ReplyReceived
-    | MessageRefused
-    | TradeRefused
+    | ServerShutdown
+    | Reply
+    | FrameRejected
+    | TradeRejected
     | UnitMismatch
 )
 
 __all__ = (
-    "CloseReceived",
+    "Close",
     "ConnectionFailed",
-    "CopiesDiffer",
     "FeedEvent",
-    "GapSeen",
+    "FrameRejected",
+    "GapFound",
     "IdSkipped",
     "IdsRestarted",
-    "MessageRefused",
     "OriginSet",
-    "PingReceived",
-    "ReplyReceived",
+    "Ping",
+    "Reply",
     "SequencesMerged",
-    "ShutdownAnnounced",
+    "ServerShutdown",
     "TimeUnit",
-    "TradeRefused",
+    "TradeRejected",
+    "TradesDiffer",
     "UnitMismatch",
 )

@@ -6,9 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from rangebar_anyio._feed_events import TimeUnit
+
+
+class PageRefused(ValueError):
+    """A REST answer is no page of trades; nothing of it was taken."""
+
+
+class UnitRefused(ValueError):
+    """A REST answer brings milliseconds for a lane in microseconds; nothing of it was taken."""
 
 
 class FeedSummary(NamedTuple):
@@ -35,7 +43,7 @@ class LaneBar(NamedTuple):
     """A closed bar of a lane, as the engine's 176 bytes."""
 
     lane: int
-    data: bytes
+    bar: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,6 @@ class PageResult:
         taken: rows taken into bars by this call.
         duplicates: rows that every sequence concerned had already.
         is_complete: False when the bar queue is full: offer the same answer again after bars were taken.
-        problem: why nothing of the answer was taken; empty otherwise. ``"malformed"``: no JSON array of rows;
-            ``"descending"``: ids go down; ``"unit"``: milliseconds for a lane in microseconds.
     """
 
     rows: int
@@ -61,20 +67,19 @@ class PageResult:
     taken: int
     duplicates: int
     is_complete: bool
-    problem: Literal["", "malformed", "descending", "unit"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceInfo:
     """A sequence: the lanes of a symbol that expect the same id.
 
-    ``sequence`` is the one that answers, ``expected_id`` is None before the first trade, ``highest_seen`` is the
+    ``sequence`` is the one that answers, ``expected`` is None before the first trade, ``highest_seen`` is the
     highest id known at or above the expected one and None at the live edge.
     """
 
     sequence: int
     symbol: int
-    expected_id: int | None
+    expected: int | None
     highest_seen: int | None
     last_time_us: int | None
     held: int
@@ -165,7 +170,9 @@ __all__ = (
     "LaneAdded",
     "LaneBar",
     "LaneInfo",
+    "PageRefused",
     "PageResult",
     "SequenceInfo",
     "SymbolInfo",
+    "UnitRefused",
 )
