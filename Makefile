@@ -109,16 +109,17 @@ memcheck-c:
 # A copy of the package with another library; on stable Rust the sanitizer needs RUSTC_BOOTSTRAP, here and nowhere else.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 ASAN := .cache/asan
+# The tests that lean on the C boundary.
+ASAN_TESTS = $(wildcard tests/ffi tests/decode)
 
 memcheck-python: setup
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo build $(CARGO_FLAGS) --lib --target $(HOST) --target-dir target/asan
 	rm -rf $(ASAN)
-	mkdir -p $(ASAN)/tests
-	cp -R rangebar_anyio pyproject.toml $(ASAN)
-	cp -R tests/conftest.py tests/ffi $(ASAN)/tests
+	mkdir -p $(ASAN)
+	cp -R rangebar_anyio pyproject.toml tests $(ASAN)
 	cp target/asan/$(HOST)/debug/librangebar_core.so $(ASAN)/rangebar_anyio
 	cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-		"$(CURDIR)/$(PY)" -m pytest --override-ini timeout=300 tests/ffi
+		"$(CURDIR)/$(PY)" -m pytest --override-ini timeout=300 $(ASAN_TESTS)
 
 # --- fuzzing --------------------------------------------------------------------------------------------------------
 
