@@ -47,7 +47,7 @@ fn fields(id: usize) -> String {
         5_123_456_000 + 2 * id,
         5_123_456_001 + 2 * id,
         1_735_689_600_123_456_usize + id * 211,
-        id % 3 == 0,
+        id.is_multiple_of(3),
     )
 }
 
@@ -79,7 +79,7 @@ fn row(id: usize) -> String {
         5_123_456_000 + 2 * id,
         5_123_456_001 + 2 * id,
         1_735_689_600_123_456_usize + id * 211,
-        if id % 3 == 0 { "True" } else { "False" },
+        if id.is_multiple_of(3) { "True" } else { "False" },
     )
 }
 

@@ -5,13 +5,12 @@
 //! found before the rest of its message. Which bytes are refused, and when, is what wsproto does as a client without
 //! extensions; the one addition is the limit on a message.
 
+use super::assembly::{Assembly, ControlPayload};
 use super::frame_error::FrameError;
-use super::header::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
+use super::header::{Header, MAX_HEADER, Opcode};
 
 /// The usual limit on one message: 1 MiB.
 pub const MAX_MESSAGE: usize = 1 << 20;
-/// A buffer that grew beyond this is given back after its message.
-const KEPT_CAPACITY: usize = 1 << 16;
 /// Stands for a close frame without a code.
 const NO_CODE: u16 = 1005;
 
@@ -54,7 +53,7 @@ struct Found {
 
 enum Place {
     Input { from: usize, to: usize },
-    Payload,
+    Message,
     Control,
 }
 
@@ -82,15 +81,8 @@ pub struct FrameDecoder {
     header: [u8; MAX_HEADER],
     header_len: usize,
     frame: Option<Frame>,
-    control: [u8; MAX_CONTROL],
-    control_len: usize,
-    /// Text or binary while a message is unfinished.
-    message: Option<Opcode>,
-    payload: Vec<u8>,
-    /// Bytes of the payload that are known to be whole UTF-8 characters.
-    checked: usize,
-    /// The payload was lent out by the last call.
-    is_lent: bool,
+    control: ControlPayload,
+    message: Assembly,
     end: End,
 }
 
@@ -102,12 +94,8 @@ impl FrameDecoder {
             header: [0; MAX_HEADER],
             header_len: 0,
             frame: None,
-            control: [0; MAX_CONTROL],
-            control_len: 0,
-            message: None,
-            payload: Vec::new(),
-            checked: 0,
-            is_lent: false,
+            control: ControlPayload::new(),
+            message: Assembly::default(),
             end: End::NotYet,
         }
     }
@@ -119,7 +107,7 @@ impl FrameDecoder {
 
     /// Bytes held of a message that is not complete.
     pub fn buffered(&self) -> usize {
-        if self.is_lent { 0 } else { self.payload.len() }
+        self.message.len()
     }
 
     /// Reads on to the end of the next message; returns how many bytes of `input` that took, and the message.
@@ -131,7 +119,7 @@ impl FrameDecoder {
         &'a mut self,
         input: &'a [u8],
     ) -> (usize, Option<Result<Message<'a>, FrameError>>) {
-        self.forget_lent();
+        self.message.forget_lent();
         match self.end {
             End::NotYet => {}
             End::Closed => return (input.len(), None),
@@ -142,20 +130,8 @@ impl FrameDecoder {
             Ok((used, Some(found))) => (used, Some(Ok(self.lend(found, input)))),
             Err(error) => {
                 self.end = End::Failed(error);
-                self.payload = Vec::new();
+                self.message = Assembly::default();
                 (input.len(), Some(Err(error)))
-            }
-        }
-    }
-
-    #[inline]
-    fn forget_lent(&mut self) {
-        if self.is_lent {
-            self.is_lent = false;
-            self.checked = 0;
-            self.payload.clear();
-            if self.payload.capacity() > KEPT_CAPACITY {
-                self.payload = Vec::new();
             }
         }
     }
@@ -163,8 +139,8 @@ impl FrameDecoder {
     fn lend<'a>(&'a self, found: Found, input: &'a [u8]) -> Message<'a> {
         let bytes = match found.place {
             Place::Input { from, to } => input.get(from..to),
-            Place::Payload => Some(self.payload.as_slice()),
-            Place::Control => self.control.get(..self.control_len),
+            Place::Message => Some(self.message.payload()),
+            Place::Control => Some(self.control.bytes()),
         }
         .unwrap_or_default();
         match found.opcode {
@@ -235,7 +211,7 @@ impl FrameDecoder {
     #[inline]
     fn admit(&self, header: Header) -> Result<Frame, FrameError> {
         if !header.opcode.is_control() {
-            let room = self.max_message.saturating_sub(self.payload.len());
+            let room = self.max_message.saturating_sub(self.message.len());
             if header.payload_len > room as u64 {
                 return Err(FrameError::MessageTooBig);
             }
@@ -283,34 +259,32 @@ impl FrameDecoder {
         part: &[u8],
         whole: Option<Place>,
     ) -> Result<Option<Found>, FrameError> {
-        let place = whole.unwrap_or(Place::Control);
-        if let Place::Control = place {
-            if !frame.begun {
-                self.control_len = 0;
-            }
-            let room = self.control.get_mut(self.control_len..).unwrap_or_default();
-            for (to, from) in room.iter_mut().zip(part) {
-                *to = *from;
-            }
-            self.control_len += part.len();
-            if self.frame.is_some() {
-                return Ok(None);
-            }
+        let opcode = frame.opcode;
+        if let Some(place) = whole {
+            check_close(opcode, part)?;
+            self.end_at_close(opcode);
+            return Ok(Some(Found { opcode, place }));
         }
-        if frame.opcode == Opcode::Close {
-            match place {
-                Place::Control => {
-                    close_parts(self.control.get(..self.control_len).unwrap_or_default())?
-                }
-                _ => close_parts(part)?,
-            };
-            self.end = End::Closed;
-            self.payload = Vec::new();
+        if !frame.begun {
+            self.control.clear();
         }
+        self.control.add(part);
+        if self.frame.is_some() {
+            return Ok(None);
+        }
+        check_close(opcode, self.control.bytes())?;
+        self.end_at_close(opcode);
         Ok(Some(Found {
-            opcode: frame.opcode,
-            place,
+            opcode,
+            place: Place::Control,
         }))
+    }
+
+    fn end_at_close(&mut self, opcode: Opcode) {
+        if opcode == Opcode::Close {
+            self.end = End::Closed;
+            self.message = Assembly::default();
+        }
     }
 
     #[inline]
@@ -320,55 +294,23 @@ impl FrameDecoder {
         part: &[u8],
         whole: Option<Place>,
     ) -> Result<Option<Found>, FrameError> {
-        if let (None, Some(place), true) = (self.message, whole, frame.is_final) {
-            match frame.opcode {
-                Opcode::Continuation => return Err(FrameError::UnexpectedContinuation),
-                Opcode::Text if std::str::from_utf8(part).is_err() => {
-                    return Err(FrameError::InvalidUtf8);
-                }
-                opcode => return Ok(Some(Found { opcode, place })),
-            }
+        let opcode = frame.opcode;
+        if let (false, Some(place), true) = (self.message.is_open(), whole, frame.is_final) {
+            return match opcode {
+                Opcode::Continuation => Err(FrameError::UnexpectedContinuation),
+                Opcode::Text if std::str::from_utf8(part).is_err() => Err(FrameError::InvalidUtf8),
+                _ => Ok(Some(Found { opcode, place })),
+            };
         }
-        self.take_piece(frame, part)
-    }
-
-    /// Takes a part of a message that did not come in one piece.
-    fn take_piece(&mut self, frame: Frame, part: &[u8]) -> Result<Option<Found>, FrameError> {
-        let opcode = match (self.message, frame.opcode) {
-            (Some(opcode), _) if frame.begun => opcode,
-            (Some(opcode), Opcode::Continuation) => opcode,
-            (Some(_), _) => return Err(FrameError::ExpectedContinuation),
-            (None, Opcode::Continuation) => return Err(FrameError::UnexpectedContinuation),
-            (None, opcode) => opcode,
-        };
-        self.message = Some(opcode);
-        self.payload.extend_from_slice(part);
-        let is_complete = self.frame.is_none() && frame.is_final;
-        if opcode == Opcode::Text {
-            self.check_text(is_complete)?;
+        if !frame.begun {
+            self.message.begin(opcode)?;
         }
-        if !is_complete {
-            return Ok(None);
-        }
-        self.message = None;
-        self.is_lent = true;
-        Ok(Some(Found {
+        let is_complete = frame.is_final && self.frame.is_none();
+        let completed = self.message.add(part, is_complete)?;
+        Ok(completed.map(|opcode| Found {
             opcode,
-            place: Place::Payload,
+            place: Place::Message,
         }))
-    }
-
-    /// Checks what has come since the last check; a character may be cut at the end unless the message is complete.
-    fn check_text(&mut self, is_complete: bool) -> Result<(), FrameError> {
-        let fresh = self.payload.get(self.checked..).unwrap_or_default();
-        match std::str::from_utf8(fresh) {
-            Ok(_) => self.checked = self.payload.len(),
-            Err(error) if error.error_len().is_some() || is_complete => {
-                return Err(FrameError::InvalidUtf8);
-            }
-            Err(error) => self.checked += error.valid_up_to(),
-        }
-        Ok(())
     }
 }
 
@@ -385,4 +327,11 @@ fn close_parts(payload: &[u8]) -> Result<(u16, &str), FrameError> {
     }
     let reason = std::str::from_utf8(reason).map_err(|_| FrameError::InvalidUtf8)?;
     Ok((code, reason))
+}
+
+fn check_close(opcode: Opcode, payload: &[u8]) -> Result<(), FrameError> {
+    if opcode == Opcode::Close {
+        close_parts(payload)?;
+    }
+    Ok(())
 }

@@ -8,9 +8,11 @@
 //! * [`page_trades`] reads the body of one REST answer, row by row.
 //! * [`decode_rows`] reads archive rows, chunk by chunk; a [`Sift`] then drops repeated ids and lists the gaps.
 
+mod assembly;
 mod csv;
 mod csv_row;
 mod cursor;
+mod escape;
 mod frame;
 mod frame_error;
 mod header;
