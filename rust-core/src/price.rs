@@ -96,7 +96,7 @@ fn overflow_or_decimals(text: &[u8]) -> DecimalError {
 }
 
 /// Floats below this many units have one nearest eight-decimal number; above, neighbours merge.
-const EXACT_UNITS: f64 = (1_u64 << 51) as f64;
+pub(crate) const EXACT_UNITS: f64 = (1_u64 << 51) as f64;
 
 /// Converts a float to an integer of 10^-8.
 ///

@@ -1,9 +1,34 @@
 //! Whole columns of trades at once: validated, scaled and folded into bars without a [`Tick`] per row in memory.
+//!
+//! The rule stands in [`Processor::push`]; what this room adds is speed. Runs of trades inside one bar are summed in
+//! blocks of eight lanes ([`block`]), written as plain safe loops that the compiler turns into vector code, once for
+//! each instruction set ([`kernels`]). A block answers only when its arithmetic is provably exact and every trade is
+//! fine; for everything else (the first trade of a bar, wide values, refused rows, bars of a few trades) the rows go
+//! through [`Processor::push`] one by one. So the slow path is the definition and the fast path a short cut.
+
+mod block;
+mod floats;
+mod fold;
+mod ids;
+mod kernels;
+mod lanes;
+mod money;
+mod ranges;
+mod run;
+mod scaled;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use kernels::{Folded, baseline};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use kernels::{avx2, avx512};
 
 use crate::bar::Bar;
-use crate::price::{DecimalError, float_to_e8};
+use crate::ffi::columns::Kernel;
+use crate::price::DecimalError;
 use crate::processor::Processor;
-use crate::tick::{Tick, TradeError};
+use crate::tick::TradeError;
 
 /// A column of prices or quantities.
 #[derive(Debug, Clone, Copy)]
@@ -19,17 +44,6 @@ impl Decimals<'_> {
         match self {
             Self::Scaled(values) => values.len(),
             Self::Floats(values) => values.len(),
-        }
-    }
-
-    /// The value of a row inside the column.
-    fn get_e8(&self, row: usize) -> Result<i64, DecimalError> {
-        match self {
-            Self::Scaled(values) => values.get(row).copied().ok_or(DecimalError::Empty),
-            Self::Floats(values) => values
-                .get(row)
-                .ok_or(DecimalError::Empty)
-                .and_then(|&value| float_to_e8(value)),
         }
     }
 }
@@ -90,50 +104,37 @@ impl Columns<'_> {
             && self.last_trade_id.is_none_or(|ids| ids.len() == rows);
         equal.then_some(rows)
     }
-
-    /// One row as a trade; the row must be below [`Columns::rows`].
-    fn tick(&self, row: usize) -> Result<Tick, RowError> {
-        let get = |column: &[i64]| column.get(row).copied().unwrap_or(-1);
-        let agg_trade_id = get(self.agg_trade_id);
-        Ok(Tick {
-            agg_trade_id,
-            price_e8: self.price.get_e8(row).map_err(RowError::PriceText)?,
-            quantity_e8: self.quantity.get_e8(row).map_err(RowError::QuantityText)?,
-            first_trade_id: self.first_trade_id.map_or(agg_trade_id, get),
-            last_trade_id: self.last_trade_id.map_or(agg_trade_id, get),
-            timestamp_us: get(self.timestamp_us),
-            is_buyer_maker: self.is_buyer_maker.get(row).copied().unwrap_or(0),
-            ..Tick::default()
-        })
-    }
 }
 
 impl Processor {
-    /// Takes every row and appends the bars that closed to `bars`.
+    /// Takes every row and appends the bars that closed to `bars`, as [`Processor::push`] would row by row.
     ///
-    /// All or nothing: when a row is refused, neither the processor nor `bars` has changed.
+    /// All or nothing: when a row is refused, neither the processor nor `bars` has changed; the error names the first
+    /// such row.
     pub fn push_columns(
         &mut self,
+        columns: &Columns<'_>,
+        bars: &mut Vec<Bar>,
+    ) -> Result<(), ColumnsError> {
+        self.push_columns_by(Kernel::fastest(), columns, bars)
+    }
+
+    /// As [`Processor::push_columns`], by a kernel of the caller's choice.
+    fn push_columns_by(
+        &mut self,
+        kernel: Kernel,
         columns: &Columns<'_>,
         bars: &mut Vec<Bar>,
     ) -> Result<(), ColumnsError> {
         let rows = columns.rows().ok_or(ColumnsError::Lengths)?;
         let before = self.state;
         let len_before = bars.len();
-        for index in 0..rows {
-            let pushed = columns
-                .tick(index)
-                .and_then(|tick| self.push(&tick).map_err(RowError::Trade));
-            match pushed {
-                Ok(None) => {}
-                Ok(Some(bar)) => bars.push(bar),
-                Err(error) => {
-                    self.state = before;
-                    bars.truncate(len_before);
-                    return Err(ColumnsError::Row { index, error });
-                }
-            }
-        }
-        Ok(())
+        kernel
+            .fold(self, columns, rows, bars)
+            .map_err(|(index, error)| {
+                self.state = before;
+                bars.truncate(len_before);
+                ColumnsError::Row { index, error }
+            })
     }
 }
