@@ -5,8 +5,11 @@
 pub mod bar;
 pub mod columns;
 pub mod decode;
+pub mod feed;
 pub mod ffi;
 pub mod price;
 pub mod processor;
+pub mod sequence;
 pub mod snapshot;
+pub mod table;
 pub mod tick;

@@ -12,10 +12,20 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU8, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+mod archive;
+mod arrow;
 pub(crate) mod columns;
+mod decode;
+mod feed;
 mod processor;
+mod table;
 
+pub use archive::*;
+pub use arrow::*;
+pub use decode::*;
+pub use feed::*;
 pub use processor::*;
+pub use table::*;
 
 /// Result of an export: zero or above is success.
 pub type Status = i32;

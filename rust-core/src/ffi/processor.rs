@@ -125,7 +125,7 @@ fn row_status(error: RowError) -> Status {
     }
 }
 
-fn snapshot_status(error: SnapshotError) -> Status {
+pub(super) fn snapshot_status(error: SnapshotError) -> Status {
     match error {
         SnapshotError::Length => RB_ERR_SNAPSHOT_LENGTH,
         SnapshotError::Magic => RB_ERR_SNAPSHOT_MAGIC,
@@ -222,7 +222,8 @@ fn unpack(bytes: &[u8]) -> Option<Tick> {
 
 /// Takes packed trades until `max_bars` further bars closed; `consumed` says how many were taken.
 ///
-/// All or nothing: when a trade is refused nothing was taken, and `error_index` of the info names it.
+/// `RB_BAR_CLOSED` while bars wait to be popped, else `RB_OK`. All or nothing: when a trade is refused nothing was taken,
+/// and `error_index` of the info names it.
 ///
 /// # Safety
 /// `processor` is NULL or a live handle, `packed` valid for reads of `len` bytes, `consumed` NULL or valid for a write.
@@ -247,7 +248,8 @@ pub unsafe extern "C" fn rb_processor_push_packed(
         let trades = trades.iter().filter_map(|bytes| unpack(bytes));
         let taken = inner.push_batch(trades, max_bars)?;
         // SAFETY: not NULL; valid by the caller's promise.
-        Ok(unsafe { write_out(consumed, taken) })
+        unsafe { write_out(consumed, taken) };
+        Ok(inner.waiting())
     };
     // SAFETY: NULL or live by the caller's promise.
     unsafe { enter(processor, work) }
@@ -273,13 +275,23 @@ pub unsafe extern "C" fn rb_processor_push_ticks(
         }
         let taken = inner.push_batch(ticks.iter().copied(), max_bars)?;
         // SAFETY: not NULL; valid by the caller's promise.
-        Ok(unsafe { write_out(consumed, taken) })
+        unsafe { write_out(consumed, taken) };
+        Ok(inner.waiting())
     };
     // SAFETY: NULL or live by the caller's promise.
     unsafe { enter(processor, work) }
 }
 
 impl Inner {
+    /// `RB_BAR_CLOSED` while bars wait to be popped.
+    fn waiting(&self) -> Status {
+        if self.closed.is_empty() {
+            RB_OK
+        } else {
+            RB_BAR_CLOSED
+        }
+    }
+
     fn push_batch(
         &mut self,
         ticks: impl Iterator<Item = Tick>,

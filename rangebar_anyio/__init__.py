@@ -1,0 +1,89 @@
+"""Range bars from live and recorded trades: exact, resumable, on asyncio and trio.
+
+What a program needs for offline work is imported at once and is small; whatever needs an event loop, a network or a
+database is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+import typing as _typing
+
+from rangebar_anyio._bar import Bar
+from rangebar_anyio._errors import (
+    AbiMismatchError,
+    CheckpointMismatchError,
+    ConnectionLostError,
+    GapUnfillableError,
+    InternalError,
+    InvalidColumnError,
+    InvalidSymbolError,
+    InvalidThresholdError,
+    InvalidTradeError,
+    LibraryNotLoadedError,
+    OutOfOrderError,
+    ProtocolError,
+    RangeBarError,
+    ResourceBusyError,
+    ResourceClosedError,
+    SnapshotError,
+    StoreError,
+)
+from rangebar_anyio._processor import RangeBarProcessor
+from rangebar_anyio._trade import Trade
+
+if _typing.TYPE_CHECKING:
+    from rangebar_anyio._bar_table import BarTable
+    from rangebar_anyio._stores import CheckpointStore, MemoryStore, SqliteStore
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "AbiMismatchError",
+    "Bar",
+    "BarTable",
+    "CheckpointMismatchError",
+    "CheckpointStore",
+    "ConnectionLostError",
+    "GapUnfillableError",
+    "InternalError",
+    "InvalidColumnError",
+    "InvalidSymbolError",
+    "InvalidThresholdError",
+    "InvalidTradeError",
+    "LibraryNotLoadedError",
+    "MemoryStore",
+    "OutOfOrderError",
+    "ProtocolError",
+    "RangeBarError",
+    "RangeBarProcessor",
+    "ResourceBusyError",
+    "ResourceClosedError",
+    "SnapshotError",
+    "SqliteStore",
+    "StoreError",
+    "Trade",
+    "__version__",
+)
+
+# The home of each name that is imported when it is first asked for; one line for each import under TYPE_CHECKING.
+_HOMES = {
+    "BarTable": "_bar_table",
+    "CheckpointStore": "_stores",
+    "MemoryStore": "_stores",
+    "SqliteStore": "_stores",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    home = _HOMES.get(name)
+
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    value = globals()[name] = getattr(_importlib.import_module(f"rangebar_anyio.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
