@@ -1,5 +1,6 @@
 //! Tests of the decoders through their public face.
 
+mod agreement;
 mod csv;
 mod frame;
 mod frame_random;
