@@ -1,0 +1,1 @@
+"""Where trades come from: the only rooms that know a network library."""

@@ -1,0 +1,157 @@
+"""HTTP and WebSocket over one httpx client: the only place that opens sockets."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+import anyio
+import httpcore
+import httpx
+from httpx_ws import HTTPXWSException, WebSocketUpgradeError, aconnect_ws
+
+from ._websocket import RawWebSocket
+
+__all__ = ("ConnectRefused", "HttpAnswer", "RequestLost", "Transport")
+
+_CONNECT_SECONDS = 10.0
+#: A page of 1,000 trades has some 150 kB.
+_BODY_LIMIT = 8 * 1024 * 1024
+_SCHEMES = {"ws": "http", "wss": "https"}
+
+
+class ConnectRefused(Exception):
+    """A WebSocket handshake that did not end in a WebSocket: `status` is 0 unless a server answered."""
+
+    def __init__(self, text: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class RequestLost(Exception):
+    """A request without an answer: the network failed or the time ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a server answered: the status, the headers (names in lower case) and the body as bytes."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Transport:
+    """Opens WebSockets and sends requests through one httpx client.
+
+    A client that the user handed in (proxies, TLS contexts, headers) is used and left open; one made here is closed.
+    """
+
+    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+        self._owned = client is None
+        # Each WebSocket keeps a connection of the pool for its life, so the pool must not be the limit.
+        self._client = client or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._owned:
+            await self._client.aclose()
+
+    @asynccontextmanager
+    async def connect(self, url: str) -> AsyncGenerator[RawWebSocket, None]:
+        """Open a WebSocket for the length of a block.
+
+        Raises:
+            ConnectRefused: the network, TLS, a proxy or the server said no.
+        """
+        opening = aconnect_ws(
+            _as_http(url),
+            self._client,
+            session_class=RawWebSocket,
+            keepalive_ping_interval_seconds=None,
+            timeout=httpx.Timeout(_CONNECT_SECONDS),
+        )
+        try:
+            socket = await opening.__aenter__()
+        except _HANDSHAKE_ERRORS as error:
+            raise _refused(error) from error
+
+        try:
+            yield socket
+        except BaseException as error:
+            await opening.__aexit__(type(error), error, error.__traceback__)
+            raise
+        else:
+            await opening.__aexit__(None, None, None)
+
+    async def get(self, url: str, params: dict[str, str], headers: dict[str, str], *, timeout_s: float) -> HttpAnswer:
+        """Send one GET request and return the whole answer.
+
+        Raises:
+            RequestLost: no answer within `timeout_s` seconds, or the connection failed.
+        """
+        try:
+            # httpx bounds each step; a server that drips a byte a second needs a bound on the whole.
+            with anyio.fail_after(timeout_s):
+                return await self._get(url, params, headers)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            raise RequestLost(_describe(error)) from error
+
+    async def _get(self, url: str, params: dict[str, str], headers: dict[str, str]) -> HttpAnswer:
+        async with self._client.stream("GET", url, params=params, headers=headers) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _BODY_LIMIT:
+                    raise RequestLost(f"the answer is longer than {_BODY_LIMIT} bytes")
+
+            return HttpAnswer(response.status_code, dict(response.headers), bytes(body))
+
+
+_HANDSHAKE_ERRORS = (
+    HTTPXWSException,
+    httpx.HTTPError,
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    ssl.SSLError,
+    OSError,
+)
+
+
+def _as_http(url: str) -> str:
+    # httpcore starts TLS behind a SOCKS proxy for "https" only, and sends "ws" through an HTTP proxy as a TLS tunnel.
+    scheme, separator, rest = url.partition("://")
+    return _SCHEMES.get(scheme, scheme) + separator + rest
+
+
+def _refused(error: Exception) -> ConnectRefused:
+    if isinstance(error, WebSocketUpgradeError):
+        response = error.response
+        return ConnectRefused(
+            f"the server answered the handshake with HTTP {response.status_code}",
+            status=response.status_code,
+            retry_after_s=_seconds(response.headers.get("retry-after")),
+        )
+
+    return ConnectRefused(_describe(error))
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isascii() and text.isdigit() else None

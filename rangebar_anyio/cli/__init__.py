@@ -1,0 +1,34 @@
+"""The command line, `rangebar-anyio`."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+__all__ = ("main",)
+
+#: Name of each command and the module it lives in: imported only when it runs, so that none waits for the others.
+_COMMANDS = {
+    "demo": "_demo",
+    "replay": "_replay",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+
+        command: click.Command = importlib.import_module(f"{__name__}.{module}").command
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rangebar-anyio", prog_name="rangebar-anyio")
+def main() -> None:
+    """Range bars, live and from recorded trades."""

@@ -1,0 +1,7 @@
+"""`python -m rangebar_anyio.cli`."""
+
+from __future__ import annotations
+
+from . import main
+
+main(prog_name="rangebar-anyio")

@@ -1,0 +1,101 @@
+"""Where bars go: a terminal table, JSON lines, CSV or a Parquet file, one interface for all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Protocol
+
+import click
+from rich.console import Console
+
+from .._bar import Bar
+from ._format import bar_to_csv, bar_to_json, csv_header
+from ._table import TablePrinter
+
+__all__ = ("FORMATS", "BarOutput", "open_output")
+
+_WHOLE_ROWS = 1000
+
+FORMATS = ("table", "jsonl", "csv", "parquet")
+
+
+class BarOutput(Protocol):
+    """Takes bars in order; nothing is promised to be on disk before the output is closed."""
+
+    def write(self, bars: Iterable[Bar]) -> None:
+        """Take bars."""
+
+
+@contextmanager
+def open_output(form: str, path: str | None, screen: Console | None = None) -> Iterator[BarOutput]:
+    """Open an output for the length of a block; `screen` is the console that a table on the terminal is printed on.
+
+    A file appears under its name only when the block ends without an exception: until then it is `PATH.part`, so no
+    half-written file is ever taken for a whole one.
+    """
+    if form == "parquet":
+        if path is None:
+            raise click.UsageError("--format parquet writes a file: name it with -o FILE")
+
+        with _whole_file(path) as part:
+            from ._parquet import open_parquet
+
+            with open_parquet(part) as output:
+                yield output
+
+        return
+
+    if path is None:
+        yield _Table(TablePrinter(screen)) if form == "table" and screen is not None else _text_output(form, sys.stdout)
+        return
+
+    with _whole_file(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        yield _text_output(form, file)
+
+
+@contextmanager
+def _whole_file(path: str) -> Iterator[str]:
+    part = path + ".part"
+    try:
+        yield part
+    except BaseException:
+        if os.path.exists(part):
+            os.unlink(part)
+
+        raise
+
+    os.replace(part, path)
+
+
+def _text_output(form: str, file: IO[str]) -> BarOutput:
+    if form == "table":
+        # No screen, no width: whole rows, whoever reads them.
+        return _Table(TablePrinter(Console(file=file, highlight=False), width=_WHOLE_ROWS))
+
+    if form == "csv":
+        file.write(csv_header() + "\n")
+        return _Lines(file, bar_to_csv)
+
+    return _Lines(file, bar_to_json)
+
+
+class _Table:
+    def __init__(self, printer: TablePrinter) -> None:
+        self._printer = printer
+
+    def write(self, bars: Iterable[Bar]) -> None:
+        for bar in bars:
+            self._printer.write(bar)
+
+
+class _Lines:
+    def __init__(self, file: IO[str], encode: Callable[[Bar], str]) -> None:
+        self._file = file
+        self._encode = encode
+
+    def write(self, bars: Iterable[Bar]) -> None:
+        encode = self._encode
+        self._file.write("".join(encode(bar) + "\n" for bar in bars))

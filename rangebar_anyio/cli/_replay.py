@@ -1,0 +1,163 @@
+"""`rangebar-anyio replay`: recorded days of trades to bars."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from .._errors import RangeBarError
+from .._sources._archive import ArchiveError
+from .._sources._replay import Replay
+from ._outputs import FORMATS, BarOutput, open_output
+from ._table import percent
+
+__all__ = ("command",)
+
+_LISTED_GAPS = 10
+
+
+@click.command("replay")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--threshold",
+    "thresholds",
+    type=int,
+    multiple=True,
+    default=(250,),
+    show_default=True,
+    help="Width of the bars in decimal basis points: 250 is 0.25 %. Give it more than once for several.",
+)
+@click.option("--symbol", help="Name of the symbol; by default what the file names begin with.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default a table on a terminal, else jsonl.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of the screen.")
+@click.option("--forming", is_flag=True, help="End with the bars that have not closed, marked as such.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
+def command(
+    files: tuple[str, ...],
+    thresholds: tuple[int, ...],
+    symbol: str | None,
+    form: str | None,
+    output: str | None,
+    forming: bool,
+    quiet: bool,
+) -> None:
+    """Turn recorded trades into range bars.
+
+    FILES are Binance archives of aggregate trades (.csv, or .zip with one inside) of one symbol, oldest first: spot or
+    futures, with or without a header row, in milliseconds or microseconds. A file NAME.CHECKSUM beside one is checked.
+
+    Rows that repeat an id are dropped and counted; ids that never come are listed, and counted on the bar they fall in.
+    A row that cannot be read ends the command with code 2 and its file, line and column.
+    """
+    status = Console(stderr=True, highlight=False)
+    try:
+        replay = Replay(files, thresholds, symbol=symbol)
+        checked = replay.check()
+        started = time.perf_counter()
+        form = form or _default_format(output)
+        screen = _screen(form, output)
+        with open_output(form, output, screen) as sink, _progress(_beside(screen, output), replay, quiet) as advance:
+            counts = _write(replay, sink, advance, forming)
+    except (RangeBarError, OSError) as error:
+        status.print(f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True)
+        sys.exit(2 if isinstance(error, (ArchiveError, ValueError)) else 1)
+
+    if not quiet:
+        _summary(status, replay, counts, time.perf_counter() - started, checked)
+
+
+def _screen(form: str, output: str | None) -> Console | None:
+    """The terminal that a table is printed on: its rows scroll above the progress bar."""
+    if form != "table" or output is not None or not sys.stdout.isatty():
+        return None
+
+    return Console(highlight=False)
+
+
+def _beside(screen: Console | None, output: str | None) -> Console | None:
+    """Where a progress bar goes: never onto a terminal that lines of data scroll over."""
+    if screen is None and output is None and sys.stdout.isatty():
+        return None
+
+    return screen or Console(stderr=True)
+
+
+def _default_format(output: str | None) -> str:
+    endings = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".txt": "table"}
+    if output is not None:
+        return next((form for ending, form in endings.items() if output.lower().endswith(ending)), "jsonl")
+
+    return "table" if sys.stdout.isatty() else "jsonl"
+
+
+def _write(replay: Replay, sink: BarOutput, advance: Callable[[int], None], forming: bool) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for bars in replay.bars(advance):
+        sink.write(bars)
+        for bar in bars:
+            counts[bar.threshold_dbps] = counts.get(bar.threshold_dbps, 0) + 1
+
+    if forming:
+        sink.write(replay.forming)
+
+    return counts
+
+
+def _ignore(_size: int) -> None:
+    """No progress bar to move."""
+
+
+@contextmanager
+def _progress(console: Console | None, replay: Replay, quiet: bool) -> Iterator[Callable[[int], None]]:
+    if quiet or console is None or not console.is_terminal:
+        yield _ignore
+        return
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("replaying", total=replay.size)
+        yield lambda size: progress.advance(task, size)
+
+
+def _summary(status: Console, replay: Replay, counts: dict[int, int], seconds: float, checked: int) -> None:
+    totals = replay.totals
+    bars = ", ".join(f"{count:,} at {percent(threshold)}" for threshold, count in sorted(counts.items())) or "none"
+    rate = f" ({totals.trades / seconds / 1e6:.1f} M a second)" if seconds > 0.001 else ""
+    status.print(f"[bold]{totals.trades:,}[/] trades in {seconds:.2f} s{rate}; closed bars: [bold]{bars}[/]")
+    if checked:
+        status.print(f"checksums: {checked} right")
+
+    if totals.repeated:
+        differing = f", {totals.differing:,} of them unlike the first copy" if totals.differing else ""
+        status.print(f"[yellow]repeated rows:[/] {totals.repeated:,} dropped{differing}")
+
+    if replay.time_reversals:
+        status.print(f"[yellow]times that step back:[/] {replay.time_reversals:,}")
+
+    if totals.has_milliseconds and totals.has_microseconds:
+        status.print("[yellow]time units:[/] milliseconds and microseconds, both read as microseconds")
+
+    for first, last in totals.gaps[:_LISTED_GAPS]:
+        missing = last - first + 1
+        status.print(f"[yellow]gap:[/] trades {first} to {last} never came ({missing:,} missing)")
+
+    if totals.gap_count > _LISTED_GAPS:
+        more = totals.gap_count - _LISTED_GAPS
+        status.print(f"[yellow]and {more:,} more gaps[/]; {totals.missing:,} trades missing in all")
+
+
+def _plain(text: str) -> str:
+    """Keep brackets in a file's name from being read as markup."""
+    return text.replace("[", r"\[")
