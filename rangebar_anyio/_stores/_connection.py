@@ -35,25 +35,39 @@ def writer_connection(path: str) -> sqlite3.Connection:
     The lock must be held. A damaged file, a file of another program and a store of a newer program are refused
     before anything is written.
     """
-    exists = os.path.exists(path) and os.path.getsize(path) > 0
-    if exists:
+    if os.path.exists(path) and os.path.getsize(path) > 0:
         _inspect(path)
+    else:
+        _create(path)
 
-    db = _connect(f"{_uri(path)}?mode={'rw' if exists else 'rwc'}")
+    db = _connect(f"{_uri(path)}?mode=rw")
     try:
         db.execute("PRAGMA journal_mode = WAL").fetchone()
         db.execute("PRAGMA synchronous = FULL")
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
         if version < _schema.SCHEMA_VERSION:
             _schema.migrate(db, version)
-
-        if not exists:
-            _sync_folder(path)
     except BaseException:
         db.close()
         raise
 
     return db
+
+
+def _create(path: str) -> None:
+    """Make an empty store beside its place and put it there whole, so that a half-made one is never found."""
+    draft = f"{path}.draft"
+    for leftover in (draft, f"{draft}-journal", f"{draft}-wal", f"{draft}-shm"):
+        if os.path.exists(leftover):
+            os.unlink(leftover)
+
+    with closing(_connect(f"{_uri(draft)}?mode=rwc")) as db:
+        _schema.migrate(db, 0)
+        db.execute("PRAGMA journal_mode = WAL").fetchone()
+
+    _sync(draft)
+    os.replace(draft, path)
+    _sync(os.path.dirname(path))
 
 
 def reader_connection(path: str) -> sqlite3.Connection:
@@ -159,8 +173,8 @@ def _code(error: sqlite3.Error) -> int:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-def _sync_folder(path: str) -> None:
-    fd = os.open(os.path.dirname(path), os.O_RDONLY)
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -38,7 +38,7 @@ LANES = [LaneKey("default", "binance-spot", symbol, threshold) for symbol in ("A
 FORMATS = [LaneFormat("us", True, 1), LaneFormat("ms", True, 1)]
 
 lanes = st.sampled_from(LANES)
-positions = st.integers(-1, 40).map(position)
+positions = st.integers(-1, 40).map(position) | st.builds(Position, st.just(b"another"), st.integers(-1, 40))
 bars = st.tuples(st.integers(0, 40), st.integers(0, 6), st.sampled_from([100, 101])).map(
     lambda t: bar(t[0], t[0] + t[1], t[2])
 )
