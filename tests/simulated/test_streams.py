@@ -58,9 +58,7 @@ def test_a_spot_event_is_the_documented_one() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("venue", "path"), [(USD_M, "/market/ws/btcusdt@aggTrade"), (COIN_M, "/ws/btcusdt@aggTrade")]
-)
+@pytest.mark.parametrize(("venue", "path"), [(USD_M, "/market/ws/btcusdt@aggTrade"), (COIN_M, "/ws/btcusdt@aggTrade")])
 def test_a_futures_event_has_more_keys_and_milliseconds(venue: Venue, path: str) -> None:
     exchange = Exchange([tape()], venue=venue)
     connection = opened(exchange, path, "timeUnit=MICROSECOND")
@@ -112,7 +110,14 @@ def test_unknown_streams_are_silent(stream: str) -> None:
 
 @pytest.mark.parametrize(
     ("venue", "path"),
-    [(SPOT, "/"), (SPOT, "/nope"), (SPOT, "/market/ws"), (SPOT, "/stream/x"), (USD_M, "/ws/a@aggTrade"), (USD_M, "/stream")],
+    [
+        (SPOT, "/"),
+        (SPOT, "/nope"),
+        (SPOT, "/market/ws"),
+        (SPOT, "/stream/x"),
+        (USD_M, "/ws/a@aggTrade"),
+        (USD_M, "/stream"),
+    ],
 )
 def test_other_paths_are_not_found(venue: Venue, path: str) -> None:
     exchange = Exchange([tape()], venue=venue)

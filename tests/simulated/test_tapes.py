@@ -98,9 +98,7 @@ def test_numbers_that_make_no_market(options: dict[str, object]) -> None:
 
 def test_an_archive_has_the_columns_of_the_exchange(tmp_path: Path) -> None:
     path = tmp_path / "BTCUSDT-aggTrades-2025-01-01.csv"
-    write_archive_csv(
-        Tape("BTCUSDT", [AggTrade(7, 9_342_950_000_000, 1_000, 8, 9, 1_735_689_600_123_456, True)]), path
-    )
+    write_archive_csv(Tape("BTCUSDT", [AggTrade(7, 9_342_950_000_000, 1_000, 8, 9, 1_735_689_600_123_456, True)]), path)
 
     assert path.read_text() == "7,93429.50000000,0.00001000,8,9,1735689600123456,True,True\n"
 
@@ -133,7 +131,9 @@ def test_a_futures_archive_has_a_header_and_milliseconds(tmp_path: Path) -> None
     assert read_archive_csv(path, symbol="OTHER").symbol == "OTHER"
 
 
-@pytest.mark.parametrize("line", ["2,1.123456789,1,1,1,1700000000123,true", "2,1", "2,-1,1,1,1,1,true", "1,1,1,1,1,5,true"])
+@pytest.mark.parametrize(
+    "line", ["2,1.123456789,1,1,1,1700000000123,true", "2,1", "2,-1,1,1,1,1,true", "1,1,1,1,1,5,true"]
+)
 def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "X.csv"
     path.write_text(f"1,1,1,1,1,1700000000123,true\n{line}\n")

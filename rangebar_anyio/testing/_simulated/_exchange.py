@@ -224,9 +224,7 @@ class Exchange:
         self._strike_events_of(answer, now)
         self.counters.connections += 1
         self.counters.open_connections += 1
-        self.counters.most_open_connections = max(
-            self.counters.most_open_connections, self.counters.open_connections
-        )
+        self.counters.most_open_connections = max(self.counters.most_open_connections, self.counters.open_connections)
         return answer
 
     def _open(self, path: str, query: str, now: float) -> Connection | Refusal:

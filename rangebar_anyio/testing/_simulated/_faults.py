@@ -24,7 +24,7 @@ class FaultKind(StrEnum):
     RESET = "reset"  # the connection is reset
     CLOSE = "close"  # a proper close frame [its code, 1001]
     CUT_FRAME = "cut-frame"  # a reset in the middle of the next event's frame [bytes of it that arrive, half]
-    CUT_ALL = "cut-all"  # every TCP connection of both ports is reset
+    CUT_ALL = "cut-all"  # every TCP connection is reset, whatever is under way
     SERVER_SHUTDOWN = "server-shutdown"  # announced; the connections end after `lasts_s` (10 s)
 
     # A connection lives and brings less than it should.
@@ -102,7 +102,8 @@ class Fault:
 
     Attributes:
         kind: what goes wrong.
-        at_trade: just before this trade of the merged tape (0 is the very first, history included).
+        at_trade: just before this trade of the merged tape (0 is the very first, history included), that is, as soon as
+            the trade before it is out.
         at_s: so many seconds after the tape began to play.
         lasts_trades: ends after so many trades of the merged tape.
         lasts_s: ends after so many seconds.
@@ -249,8 +250,10 @@ class FaultBook:
         for running in self.running:
             fault = running.fault
 
-            if fault.kind is kind and not running.over(position, now) and fault.strikes(
-                symbol=symbol, connection=connection
+            if (
+                fault.kind is kind
+                and not running.over(position, now)
+                and fault.strikes(symbol=symbol, connection=connection)
             ):
                 return running
 

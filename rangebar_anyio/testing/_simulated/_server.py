@@ -99,6 +99,7 @@ class SimulatedExchange:
         self._finished = anyio.Event()
         self._stopping = anyio.Event()
         self._stopped = anyio.Event()
+        self._serving = anyio.CancelScope(shield=True)
 
     # What a test wants to know.
 
@@ -171,8 +172,7 @@ class SimulatedExchange:
 
             tasks.start_soon(self._play)
         except BaseException:
-            tasks.cancel_scope.cancel()
-            await tasks.__aexit__(None, None, None)
+            await self._leave(tasks)
             raise
 
         if self._starts == "at-once":
@@ -187,13 +187,16 @@ class SimulatedExchange:
         traceback: TracebackType | None,
     ) -> None:
         assert self._tasks is not None
+        await self._leave(self._tasks)
 
+    async def _leave(self, tasks: TaskGroup) -> None:
         with anyio.move_on_after(_GRACE_S, shield=True):
             await self._stop()
 
-        self._tasks.cancel_scope.cancel()
+        self._serving.cancel()
+        tasks.cancel_scope.cancel()
         # The body's exception is not shown to the group, which would wrap it.
-        await self._tasks.__aexit__(None, None, None)
+        await tasks.__aexit__(None, None, None)
 
     async def _stop(self) -> None:
         """Let the server end by itself: its connections are gone, and its tasks close what they hold."""
@@ -205,8 +208,10 @@ class SimulatedExchange:
         await self._stopped.wait()
 
     async def _serve(self, listening: socket.socket) -> None:
+        # Hypercorn does not like to be cancelled: it is asked to stop, and cancelled only if that does not help.
         try:
-            await _hypercorn()(self._app, _config(listening), shutdown_trigger=self._stopping.wait)
+            with self._serving:
+                await _hypercorn()(self._app, _config(listening), shutdown_trigger=self._stopping.wait)
         finally:
             self._stopped.set()
 
