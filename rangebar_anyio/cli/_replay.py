@@ -17,7 +17,7 @@ from .._sources._replay import Replay
 from ._outputs import FORMATS, BarOutput, open_output
 from ._table import percent
 
-__all__ = ("command",)
+__all__ = ("command", "replay_onto", "screen_for")
 
 _LISTED_GAPS = 10
 
@@ -56,23 +56,37 @@ def command(
     A row that cannot be read ends the command with code 2 and its file, line and column.
     """
     status = Console(stderr=True, highlight=False)
+    form = form or _default_format(output)
+    screen = screen_for(form, output)
     try:
         replay = Replay(files, thresholds, symbol=symbol)
-        checked = replay.check()
-        started = time.perf_counter()
-        form = form or _default_format(output)
-        screen = _screen(form, output)
-        with open_output(form, output, screen) as sink, _progress(_beside(screen, output), replay, quiet) as advance:
-            counts = _write(replay, sink, advance, forming)
+        with open_output(form, output, screen) as sink:
+            replay_onto(replay, sink, status, progress=_beside(screen, output), forming=forming, quiet=quiet)
     except (RangeBarError, OSError) as error:
         status.print(f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True)
         sys.exit(2 if isinstance(error, (ArchiveError, ValueError)) else 1)
+
+
+def replay_onto(
+    replay: Replay,
+    sink: BarOutput,
+    status: Console,
+    *,
+    progress: Console | None = None,
+    forming: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Check the archives, write their bars, and say on `status` what was found; `progress` shows how far it is."""
+    checked = replay.check()
+    started = time.perf_counter()
+    with _progress(None if quiet else progress, replay) as advance:
+        counts = _write(replay, sink, advance, forming)
 
     if not quiet:
         _summary(status, replay, counts, time.perf_counter() - started, checked)
 
 
-def _screen(form: str, output: str | None) -> Console | None:
+def screen_for(form: str, output: str | None) -> Console | None:
     """The terminal that a table is printed on: its rows scroll above the progress bar."""
     if form != "table" or output is not None or not sys.stdout.isatty():
         return None
@@ -114,8 +128,8 @@ def _ignore(_size: int) -> None:
 
 
 @contextmanager
-def _progress(console: Console | None, replay: Replay, quiet: bool) -> Iterator[Callable[[int], None]]:
-    if quiet or console is None or not console.is_terminal:
+def _progress(console: Console | None, replay: Replay) -> Iterator[Callable[[int], None]]:
+    if console is None or not console.is_terminal:
         yield _ignore
         return
 
