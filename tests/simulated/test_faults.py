@@ -98,7 +98,7 @@ def test_a_damaged_event_is_lost() -> None:
     damaged = connection.outbox[4]
     assert isinstance(damaged, str)
 
-    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         json.loads(damaged)
 
     del connection.outbox[4]
@@ -206,7 +206,7 @@ def test_a_wrong_unit_is_that_of_new_connections() -> None:
     ],
 )
 def test_faults_that_say_nothing_clear(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="at_trade|ids"):
+    with pytest.raises(ValueError, match=r"at_trade|ids"):
         Fault(**wrong)
 
 

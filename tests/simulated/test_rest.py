@@ -261,7 +261,7 @@ def test_half_a_body_is_no_json() -> None:
     exchange = past(faults=[Fault(FaultKind.REST_MALFORMED, at_trade=0)])
     exchange.advance(0.0)
 
-    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         json.loads(get(exchange, "symbol=BTCUSDT").body)
 
     assert len(ids(get(exchange, "symbol=BTCUSDT"))) == 500, "without an end it strikes once"

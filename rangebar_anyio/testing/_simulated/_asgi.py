@@ -61,6 +61,7 @@ class ExchangeApp:
     async def _http(self, scope: Message, send: Send) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         answer = self._exchange.request(scope["path"], scope["query_string"].decode("latin-1"), headers, self._clock())
+        self._on_change()
         await anyio.sleep(answer.delay_s)
         wire = self._wires.get(scope["client"][1])
 
@@ -125,9 +126,7 @@ class ExchangeApp:
 
     def _frame(self, connection: Connection, opcode: int, payload: bytes) -> None:
         self._exchange.receive_frame(connection, opcode, payload, self._clock())
-
-        if connection.ended:
-            self._on_change()
+        self._on_change()
 
 
 class _Session:

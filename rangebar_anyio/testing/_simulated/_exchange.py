@@ -118,7 +118,7 @@ class Exchange:
 
     def advance(self, now: float) -> float:
         """Do everything that is due; when to be called next at the latest."""
-        self._meet_faults(now)
+        self.meet_faults(now)
         self.publish(self._due(now), now)
 
         for connection in self.connections.values():
@@ -159,7 +159,7 @@ class Exchange:
 
         while left > 0 and not self.playback.finished:
             if self.playback.position >= self.faults.next_trade():
-                self._meet_faults(now)
+                self.meet_faults(now)
 
             self._publish_one(now)
             left -= 1
@@ -204,7 +204,7 @@ class Exchange:
         self._unread = 0 if read else self._unread + 1
 
     def _reach_the_end(self, now: float) -> None:
-        self._meet_faults(now)
+        self.meet_faults(now)
 
         for connection in self.connections.values():
             connection.release_all()
@@ -317,7 +317,8 @@ class Exchange:
 
     # Faults.
 
-    def _meet_faults(self, now: float) -> None:
+    def meet_faults(self, now: float) -> None:
+        """Let the faults come into force that are due, and end those whose time is up."""
         for fault in self.faults.take_due(self.playback.position, now, self.counters.connections):
             self.counters.faults[str(fault.kind)] += 1
             self._begin(fault, now)

@@ -96,6 +96,7 @@ class SimulatedExchange:
         self._relays: dict[Side, Relay] = {}
         self._tasks: TaskGroup | None = None
         self._change = anyio.Event()
+        self._step = anyio.Event()
         self._finished = anyio.Event()
         self._stopping = anyio.Event()
         self._stopped = anyio.Event()
@@ -127,6 +128,16 @@ class SimulatedExchange:
         """Wait until the last trade of the tape has been published."""
         await self._finished.wait()
 
+    async def wait_until(self, holds: Callable[[Counters], bool]) -> None:
+        """Wait until this holds for the counters.
+
+        Example::
+
+            await exchange.wait_until(lambda counters: counters.pongs_matched >= 2)
+        """
+        while not holds(self.counters):
+            await self._step.wait()
+
     # What a test wants to do.
 
     def start(self) -> None:
@@ -152,6 +163,9 @@ class SimulatedExchange:
         for fault in faults:
             self._exchange.faults.add(fault)
 
+        now = self._clock()
+        self._exchange.meet_faults(now)
+        self._show_network_faults(now)
         self._changed()
 
     # The shell.
@@ -230,6 +244,9 @@ class SimulatedExchange:
             deadline = self._exchange.advance(now)
             self._show_network_faults(now)
             self._app.wake()
+
+            self._step.set()
+            self._step = anyio.Event()
 
             if self._exchange.playback.finished:
                 self._finished.set()
