@@ -89,10 +89,10 @@ extern "C" {
 #define RB_ERR_SNAPSHOT_LABEL -35
 
 // Done up to a line that is no row; the progress says which and why.
-#define RB_ROW_REFUSED 3
+#define RB_ROW_REFUSED 10
 
 // Done up to a trade whose id is old but whose time is more than 60 s later: ids have begun anew.
-#define RB_IDS_RESTARTED 4
+#define RB_IDS_RESTARTED 11
 
 // A text message.
 #define RB_FRAME_TEXT 1
@@ -860,6 +860,12 @@ rb_status rb_feed_receive(struct RbFeed *feed,
 // # Safety
 // `feed` is NULL or a live handle, `summary` NULL or valid for a write.
 rb_status rb_feed_resume(struct RbFeed *feed, struct RbFeedSummary *summary);
+
+// How the feed stands; `trades_taken` is that of the last call that took live trades.
+//
+// # Safety
+// `feed` is NULL or a live handle, `summary` NULL or valid for a write.
+rb_status rb_feed_summary(struct RbFeed *feed, struct RbFeedSummary *summary);
 
 // Takes the body of the REST answer to `fromId = from_id`.
 //
