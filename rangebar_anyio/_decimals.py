@@ -87,28 +87,29 @@ def _decimal_to_e8(value: Decimal, field: str) -> int:
     if len(decimals) <= _DECIMALS and digits.isdigit() and len(digits) <= _MAX_DIGITS:
         return int(digits) * _POWERS[len(decimals)]
 
-    return _unusual_decimal_to_e8(value, field)
+    return _unusual_decimal_to_e8(value, field, value)
 
 
-def _unusual_decimal_to_e8(value: Decimal, field: str) -> int:
+def _unusual_decimal_to_e8(value: Decimal, field: str, given: object) -> int:
+    """Convert any Decimal; an error shows the value that was given for it."""
     if not value.is_finite():
-        raise InvalidTradeError(field, value, "is no finite number", _PLAIN)
+        raise InvalidTradeError(field, given, "is no finite number", _PLAIN)
 
     if not value:
         return 0
 
     # The size is looked at first: as a ratio, 1E+999999999 would fill the memory.
     if value.adjusted() > _MAX_ADJUSTED:
-        raise InvalidTradeError(field, value, "is out of range", LARGEST)
+        raise InvalidTradeError(field, given, "is out of range", LARGEST)
 
     if value.adjusted() < -_DECIMALS:
-        raise InvalidTradeError(field, value, "has more than 8 decimals", _ROUND)
+        raise InvalidTradeError(field, given, "has more than 8 decimals", _ROUND)
 
     numerator, denominator = value.as_integer_ratio()
     units, rest = divmod(numerator * SCALE, denominator)
 
     if rest:
-        raise InvalidTradeError(field, value, "has more than 8 decimals", _ROUND)
+        raise InvalidTradeError(field, given, "has more than 8 decimals", _ROUND)
 
     return units
 
@@ -129,7 +130,7 @@ def _float_to_e8(value: float, field: str) -> int:
         raise InvalidTradeError(field, value, "is no finite number", "leave such rows out")
 
     # Here several numbers with eight decimals share one float; its shortest text is the one that was meant.
-    return _unusual_decimal_to_e8(Decimal(float.__repr__(value)), field)
+    return _unusual_decimal_to_e8(Decimal(float.__repr__(value)), field, value)
 
 
 def _other_to_e8(value: Number, field: str) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._archive import read_archive_csv, write_archive_csv
+    from ._invariants import check_bar, check_bars, check_tape
     from ._market import generate_market, generate_tape
     from ._simulated._counters import Counters
     from ._simulated._faults import Fault, FaultKind, random_faults
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ._simulated._server import SimulatedExchange
     from ._simulated._venue import Limits
     from ._store_conformance import check_checkpoint_store
+    from ._strategies import tapes, thresholds, trades
     from ._tape import AggTrade, Tape
 
 __all__ = (
@@ -30,12 +32,18 @@ __all__ = (
     "Pace",
     "SimulatedExchange",
     "Tape",
+    "check_bar",
+    "check_bars",
     "check_checkpoint_store",
+    "check_tape",
     "generate_market",
     "generate_tape",
     "random_faults",
     "read_archive_csv",
     "run_simulated_exchange",
+    "tapes",
+    "thresholds",
+    "trades",
     "write_archive_csv",
 )
 
@@ -49,12 +57,18 @@ _HOMES = {
     "Pace": "_simulated._playback",
     "SimulatedExchange": "_simulated._server",
     "Tape": "_tape",
+    "check_bar": "_invariants",
+    "check_bars": "_invariants",
     "check_checkpoint_store": "_store_conformance",
+    "check_tape": "_invariants",
     "generate_market": "_market",
     "generate_tape": "_market",
     "random_faults": "_simulated._faults",
     "read_archive_csv": "_archive",
     "run_simulated_exchange": "_simulated._run",
+    "tapes": "_strategies",
+    "thresholds": "_strategies",
+    "trades": "_strategies",
     "write_archive_csv": "_archive",
 }
 
