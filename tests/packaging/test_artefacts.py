@@ -42,9 +42,10 @@ def test_the_wheel_holds_everything(wheel: Path) -> None:
     assert len(names) == len(set(names))
 
 
-def test_the_wheel_holds_every_module_of_the_tree(wheel: Path, root: Path) -> None:
-    modules = {path.relative_to(root).as_posix() for path in (root / "rangebar_anyio").rglob("*.py")}
-    assert modules <= set(names_in(wheel))
+def test_the_wheel_holds_every_module_and_data_file_of_the_tree(wheel: Path, root: Path) -> None:
+    files = {path.relative_to(root) for path in (root / "rangebar_anyio").rglob("*") if path.is_file()}
+    built = {path for path in files if "__pycache__" in path.parts or path.suffix in LIBRARIES}
+    assert {path.as_posix() for path in files - built} <= set(names_in(wheel))
 
 
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
