@@ -75,9 +75,9 @@ class MemoryStore(CheckpointStore):
     async def open(self, lanes: Collection[LaneKey]) -> int:
         await self._enter()
         wanted = frozenset(lanes)
-        for held in self._openings.values():
-            for lane in sorted(wanted & held):
-                raise _rules.lane_taken(lane)
+        held: frozenset[LaneKey] = frozenset().union(*self._openings.values())
+        for lane in sorted(wanted & held):
+            raise _rules.lane_taken(lane)
 
         epoch = 1 + max((state.epoch for state in self._lanes.values()), default=0)
         for lane in wanted:

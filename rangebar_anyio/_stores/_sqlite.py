@@ -49,6 +49,11 @@ class SqliteStore(CheckpointStore):
         self._closed = False
         self._pid = os.getpid()
 
+    @property
+    def path(self) -> str:
+        """The path that the store was made with."""
+        return self._given
+
     def __repr__(self) -> str:
         return f"SqliteStore({self._given!r})"
 

@@ -193,6 +193,25 @@ async def _mismatches(store: CheckpointStore, epoch: int, wanted: LaneFormat) ->
     raise AssertionError(f"the store breaks its contract: {wanted} does not fit {FORMAT}")
 
 
+async def _lanes_are_apart(maker: Maker) -> None:
+    """Another reader, venue, symbol or threshold is another lane: no error, and nothing in common."""
+    others = [
+        replace(LANE, reader="record"),
+        replace(LANE, venue="binance-usdm"),
+        replace(LANE, venue="binance-spot@127.0.0.1:1"),
+        replace(LANE, symbol="ETHUSDT"),
+        replace(LANE, threshold_dbps=25),
+    ]
+    async with maker() as store:
+        epoch = await store.open([LANE, *others])
+        await store.commit(epoch, [BEGIN, RecordBars(LANE, (bar(100, 110),))])
+        _require(set(await store.load(epoch, FORMAT)) == {LANE}, "lanes share nothing but the store")
+        begins = [replace(BEGIN, lane=lane, format=replace(FORMAT, time_unit="ms")) for lane in others]
+        await store.commit(epoch, [*begins, *(SavePosition(lane, position(500)) for lane in others)])
+        _require(await _stored(store) == position(110), "one lane never moves another one")
+        _require(all([await _stored(store, lane) == position(500) for lane in others]), "each has its own position")
+
+
 async def _origin_again(maker: Maker) -> None:
     async with maker() as store:
         epoch = await store.open([LANE])
@@ -382,6 +401,7 @@ _CLAUSES: tuple[_Clause, ...] = (
     _old_epoch,
     _one_opening_a_lane,
     _mismatch,
+    _lanes_are_apart,
     _origin_again,
     _restart,
     _snapshots,

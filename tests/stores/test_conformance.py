@@ -40,19 +40,13 @@ async def test_memory_store_keeps_the_contract() -> None:
 
 
 async def test_sqlite_store_keeps_the_contract(tmp_path: Path) -> None:
-    numbers, paths = count(), {}
-
-    def make() -> SqliteStore:
-        path = tmp_path / f"{next(numbers)}.db"
-        store = SqliteStore(path)
-        paths[store] = path
-        return store
+    numbers = count()
 
     def reopen(old: CheckpointStore) -> CheckpointStore:
         assert isinstance(old, SqliteStore)
-        return SqliteStore(paths[old])
+        return SqliteStore(old.path)
 
-    await check_checkpoint_store(make, reopen=reopen)
+    await check_checkpoint_store(lambda: SqliteStore(tmp_path / f"{next(numbers)}.db"), reopen=reopen)
 
 
 class LowersPositions(MemoryStore):
@@ -141,6 +135,16 @@ class IgnoresFormats(MemoryStore):
         return {lane: known for lane, known in found.items() if known is not None}
 
 
+class MixesReaders(MemoryStore):
+    async def open(self, lanes: Collection[LaneKey]) -> int:
+        epoch = await super().open(lanes)
+        for lane in lanes:
+            twin = self._lanes[replace(lane, reader="default")] if lane.reader != "default" else self._lanes[lane]
+            self._lanes[lane] = twin
+
+        return epoch
+
+
 class SwallowsErrors(MemoryStore):
     async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
         try:
@@ -184,6 +188,7 @@ class StaysOpen(MemoryStore):
         (OverlapsBars, "needs replace"),
         (RecordsWithoutPosition, "moves the position"),
         (IgnoresFormats, "does not fit"),
+        (MixesReaders, "share nothing"),
         (SwallowsErrors, "without an origin"),
         (RestartsAlways, "needs restart"),
         (PagesWrongly, "limit"),

@@ -1,4 +1,7 @@
-"""Several processes on one store: the lock, kills, forks, readers, and the end of an interpreter whose store hangs."""
+"""Several processes on one store: the lock, kills, forks, readers, and the end of an interpreter whose store hangs.
+
+``KILLS=300 pytest tests/stores/test_processes.py -k kill_9 --timeout 600`` kills more often than an ordinary run.
+"""
 
 from __future__ import annotations
 
@@ -81,8 +84,8 @@ def killed_after(process: subprocess.Popen[str], lines: int) -> int:
 
 
 def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
-    path, random = tmp_path / "s.db", Random(7)
-    for _ in range(12):
+    path, random = tmp_path / "s.db", Random(os.environ.get("KILL_SEED", "7"))
+    for _ in range(int(os.environ.get("KILLS", "12"))):
         with running(WRITER, path) as process:
             confirmed = killed_after(process, random.randrange(1, 40))
 
