@@ -1,0 +1,88 @@
+"""A connection, and the symbols that it is one of two connections for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .._reconnect import Backoff
+    from ._core import Symbol
+
+
+class Link:
+    """A connection from its first attempt to its end.
+
+    Attributes:
+        conn: the feed's number.
+        group: whose symbols it carries.
+        why: what it was opened for.
+        is_open: the handshake is done.
+        is_confirmed: every SUBSCRIBE was answered.
+        is_doomed: why it has to go as soon as it has taken over, if it has to.
+        unsent: symbols of each SUBSCRIBE that is still to be sent.
+        unanswered: numbers of those that were sent.
+        heard_before: trades and pings up to its confirmation.
+        give_up_at: when it has to have brought something.
+    """
+
+    __slots__ = (
+        "conn", "give_up_at", "group", "heard_before", "is_confirmed", "is_doomed", "is_open", "unanswered", "unsent",
+        "why",
+    )  # fmt: skip
+
+    def __init__(self, conn: int, group: Group, why: str) -> None:
+        self.conn = conn
+        self.group = group
+        self.why = why
+        self.is_open = False
+        self.is_confirmed = False
+        self.is_doomed = ""
+        self.unsent: list[list[str]] = []
+        self.unanswered: set[int] = set()
+        self.heard_before = 0
+        self.give_up_at = 0.0
+
+
+class Group:
+    """Symbols that share a connection.
+
+    Attributes:
+        index: place among the groups.
+        symbols: what it carries.
+        backoff: attempts since the last connection that brought a trade.
+        current: the connection that delivers, or is to.
+        next: the one that is to take its place.
+        is_deferred: a connection is wanted as soon as the reader is back.
+    """
+
+    __slots__ = ("backoff", "current", "index", "is_deferred", "next", "symbols")
+
+    def __init__(self, index: int, symbols: list[Symbol], backoff: Backoff) -> None:
+        self.index = index
+        self.symbols = symbols
+        self.backoff = backoff
+        self.current: Link | None = None
+        self.next: Link | None = None
+        self.is_deferred = False
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether two connections may bring the same trades."""
+        return self.next is not None and self.next.is_open and self.current is not None
+
+    def add(self, link: Link) -> None:
+        """Take a new connection in."""
+        if self.current is None:
+            self.current = link
+        else:
+            self.next = link
+
+    def remove(self, link: Link) -> None:
+        """Forget a connection; when it delivered, the next one takes its place."""
+        if self.current is link:
+            self.current, self.next = self.next, None
+        elif self.next is link:
+            self.next = None
+
+
+__all__ = ("Group", "Link")

@@ -1,0 +1,293 @@
+"""Connections: opening, subscribing, replacing, and giving up. Each carries the symbols of one group.
+
+A group has one connection that delivers, and for a while a second one that is to take its place. The old one goes when
+the new one's subscription is confirmed and it has brought a trade or a ping, ``overlap_s`` later: what both bring are
+duplicates, what neither brings is a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._errors import ConnectionLostError
+from .._events import Connected, Disconnected, Rotated, Waiting
+from .._feed_events import Reply
+from .._reconnect import Backoff
+from ._actions import Connect, Disconnect, SendText
+from ._core import Core, Symbol
+from ._link import Group, Link
+from ._values import ConnectFailure
+
+_REFUSED_WAIT_S = 300.0
+_REFUSALS = (403, 429)
+_GROUP_SPREAD_S = 0.2
+_LOOK_EVERY_S = 0.25
+_PINGS_TO_WAIT = 3
+_WORTH_TELLING_S = 0.5
+_LIFETIME_MARGIN_S = 1800.0
+
+
+class Links:
+    """The connections of one session.
+
+    Args:
+        core: the session's surroundings.
+        on_confirmed: called when a connection's subscription is confirmed: from here on it should bring everything.
+        on_lost: called when a group's connection has ended.
+    """
+
+    def __init__(
+        self, core: Core, on_confirmed: Callable[[Link, float], None], on_lost: Callable[[Group, int], None]
+    ) -> None:
+        self._core = core
+        self._on_confirmed = on_confirmed
+        self._on_lost = on_lost
+        self._links: dict[int, Link] = {}
+        self._messages = 0
+        self.groups: list[Group] = []
+
+    def add_group(self, symbols: list[Symbol]) -> Group:
+        """Make a group; its symbols may be added to the list until the start."""
+        policy = self._core.config.policy
+        backoff = Backoff(policy.first_delay_s, policy.max_delay_s, self._core.jitter)
+        group = Group(len(self.groups), symbols, backoff)
+        self.groups.append(group)
+        return group
+
+    def start(self, now: float) -> None:
+        """Open a connection for each group."""
+        for group in self.groups:
+            self._open(group, "start", now)
+
+    @property
+    def confirmed(self) -> int:
+        """How many are open and subscribed."""
+        return sum(link.is_confirmed for link in self._links.values())
+
+    def get(self, conn: int) -> Link | None:
+        """Find a connection that has not ended."""
+        return self._links.get(conn)
+
+    # Opening.
+
+    def _open(self, group: Group, why: str, now: float) -> None:
+        core = self._core
+
+        if core.is_paused and why != "start":
+            group.is_deferred = True
+            return
+
+        wait = core.budget.connect_wait(now)
+
+        if wait > 0:
+            if wait >= _WORTH_TELLING_S:
+                core.tell(Waiting("connect", wait, "the share of connection attempts is used up"))
+
+            core.timers.set(("open", group.index), now + wait, lambda now: self._open(group, why, now))
+            return
+
+        link = Link(core.feed.connect(), group, why)
+        self._links[link.conn] = link
+        group.add(link)
+        core.budget.take_connect(now)
+        core.counters.connects += 1
+        core.act(Connect(link.conn, core.rules.connect_url([symbol.name for symbol in group.symbols])))
+        core.timers.set(
+            ("link", link.conn),
+            now + core.config.connect_timeout_s,
+            lambda now: self._give_up(link, "connecting takes too long", now),
+        )
+
+    def connect_failed(self, conn: int, failure: ConnectFailure, now: float) -> None:
+        """An attempt came to nothing."""
+        link = self._links.get(conn)
+
+        if link is None:
+            return
+
+        if failure.status in _REFUSALS:
+            self._core.budget.connects_used_up(now, _REFUSED_WAIT_S)
+            self._core.tell(Waiting("connect", _REFUSED_WAIT_S, failure.text))
+
+        self.ended(conn, failure.text, now)
+
+    def connected(self, conn: int, now: float) -> None:
+        """The handshake is done: subscribe."""
+        link = self._links.get(conn)
+
+        if link is None:
+            return
+
+        size = self._core.rules.streams_per_message
+        names = [symbol.name for symbol in link.group.symbols]
+        link.is_open = True
+        link.unsent = [names[at : at + size] for at in range(0, len(names), size)]
+        self._subscribe(link, now)
+
+    def _subscribe(self, link: Link, now: float) -> None:
+        core = self._core
+        self._messages += 1
+        link.unanswered.add(self._messages)
+        core.act(SendText(link.conn, core.rules.subscribe_text(self._messages, link.unsent.pop(0))))
+
+        if link.unsent:
+            when = now + core.rules.message_interval_s
+            core.timers.set(("subscribe", link.conn), when, lambda now: self._subscribe(link, now))
+
+        core.timers.set(
+            ("link", link.conn),
+            now + core.config.subscribe_timeout_s,
+            lambda now: self._give_up(link, "SUBSCRIBE was not answered", now),
+        )
+
+    def replied(self, event: Reply, now: float) -> None:
+        """An answer to a SUBSCRIBE."""
+        link = self._links.get(event.connection)
+
+        if link is None:
+            return
+
+        if event.error is not None:
+            self._give_up(link, f"SUBSCRIBE was refused: {event.error[1]} ({event.error[0]})", now)
+            return
+
+        if event.id is not None:
+            link.unanswered.discard(event.id)
+
+        if not link.unanswered and not link.unsent and not link.is_confirmed:
+            self._confirm(link, now)
+
+    def _confirm(self, link: Link, now: float) -> None:
+        core = self._core
+        group = link.group
+        link.is_confirmed = True
+        core.timers.cancel(("link", link.conn))
+        core.tell(Connected(link.conn, len(group.symbols)))
+        core.timers.set(("age", link.conn), now + self._lifetime(), lambda now: self.replace(link, "age", now))
+        self._on_confirmed(link, now)
+
+        if group.next is link:
+            info = core.feed.connection(link.conn)
+            link.heard_before = info.trades + info.pings
+            link.give_up_at = now + _PINGS_TO_WAIT * core.rules.ping_interval_s
+            self._look(link, now)
+
+    def _lifetime(self) -> float:
+        config = self._core.config
+        longest = self._core.rules.connection_lifetime_s - _LIFETIME_MARGIN_S
+        longest = longest if config.rotate_after_s is None else config.rotate_after_s
+        return longest - self._core.random.uniform(0, min(config.rotate_spread_s, longest / 2))
+
+    # Replacing.
+
+    def replace(self, link: Link, why: str, now: float) -> None:
+        """Open a connection that takes the place of this one as soon as it delivers."""
+        group = link.group
+
+        if group.current is not link:
+            # The newcomer itself is to go already: it takes over and is replaced then.
+            link.is_doomed = link.is_doomed or why
+        elif group.next is None and not self._core.timers.is_set(("open", group.index)):
+            self._open(group, why, now)
+
+    def _look(self, link: Link, now: float) -> None:
+        """Look whether the newcomer has brought anything since it was confirmed."""
+        core = self._core
+        info = core.feed.connection(link.conn)
+
+        if info.trades + info.pings > link.heard_before:
+            core.timers.set(("link", link.conn), now + core.config.overlap_s, lambda now: self._take_over(link, now))
+        elif now >= link.give_up_at:
+            self._give_up(link, "it was confirmed and brings nothing", now)
+        else:
+            core.timers.set(("link", link.conn), now + _LOOK_EVERY_S, lambda now: self._look(link, now))
+
+    def _take_over(self, link: Link, now: float) -> None:
+        group = link.group
+        old = group.current
+        group.current, group.next = link, None
+        self._core.counters.rotations += 1
+
+        if old is not None:
+            self._core.tell(Rotated(old.conn, link.conn, link.why))
+            self._core.act(Disconnect(old.conn, 1000, "replaced"))
+            self._forget(old)
+
+        if link.is_doomed:
+            self.replace(link, link.is_doomed, now)
+
+    # Ending.
+
+    def _give_up(self, link: Link, reason: str, now: float) -> None:
+        self.close(link, 1000, reason, now)
+
+    def close(self, link: Link, code: int, reason: str, now: float) -> None:
+        """End a connection from our side, because it is of no further use."""
+        self._core.act(Disconnect(link.conn, code, reason))
+        self.ended(link.conn, reason, now)
+
+    def ended(self, conn: int, reason: str, now: float) -> None:
+        """A connection or an attempt has ended, whoever ended it."""
+        link = self._links.get(conn)
+
+        if link is None:
+            return
+
+        core, group = self._core, link.group
+        core.counters.disconnects += link.is_open
+        core.counters.connect_failures += not link.is_open
+        core.tell(Disconnected(conn, reason, was_open=link.is_open))
+
+        if core.feed.connection(conn).trades > 0:
+            group.backoff.reset()
+
+        self._forget(link)
+        self._on_lost(group, conn)
+        group.remove(link)
+
+        if group.current is None or group.next is None:
+            self._again(group, "lost" if group.current is None else link.why, reason, now)
+
+    def _again(self, group: Group, why: str, reason: str, now: float) -> None:
+        core = self._core
+        policy = core.config.policy
+
+        if group.current is not None and group.current.is_confirmed and why in ("start", "lost"):
+            # The old one ended while the new one was delivering already.
+            return
+
+        if policy.max_attempts is not None and group.backoff.attempts >= policy.max_attempts:
+            core.fail(ConnectionLostError(core.rules.venue, reason, group.backoff.attempts))
+            return
+
+        if core.is_paused:
+            group.is_deferred = True
+            return
+
+        spread = _GROUP_SPREAD_S * group.index if len(self.groups) > 1 else 0.0
+        delay = group.backoff.next_delay() + spread
+        core.tell(Waiting("connect", delay, reason))
+        core.timers.set(("open", group.index), now + delay, lambda now: self._open(group, why, now))
+
+    def _forget(self, link: Link) -> None:
+        for kind in ("link", "subscribe", "age", "silent"):
+            self._core.timers.cancel((kind, link.conn))
+
+        del self._links[link.conn]
+        self._core.feed.disconnect(link.conn)
+
+    def resume(self, now: float) -> None:
+        """The reader is back: replace what was lost meanwhile."""
+        for group in self.groups:
+            if group.is_deferred:
+                group.is_deferred = False
+                self._open(group, "lost", now)
+
+    def stop(self) -> None:
+        """Close everything."""
+        for link in list(self._links.values()):
+            self._core.act(Disconnect(link.conn, 1000, ""))
+            self._forget(link)
+
+
+__all__ = ("Links",)

@@ -1,0 +1,64 @@
+"""The reader's side: a bar queue that is full, and what follows when it has room again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._events import ReaderAway, ReaderBack
+from ._core import Core
+from ._recovery import Recovery
+
+
+class Reader:
+    """Knows since when nobody takes bars.
+
+    Args:
+        core: the session's surroundings.
+        recovery: whose answers wait for room, too.
+        on_back: called when there is room again.
+    """
+
+    def __init__(self, core: Core, recovery: Recovery, on_back: Callable[[float], None]) -> None:
+        self._core = core
+        self._recovery = recovery
+        self._on_back = on_back
+        self._since = 0.0
+        self._is_told = False
+
+    def look(self, is_paused: bool, now: float) -> None:
+        """Take in whether the feed has no room."""
+        is_paused = is_paused or self._recovery.is_blocked
+
+        if is_paused != self._core.is_paused:
+            self._core.is_paused = is_paused
+
+            if is_paused:
+                self._leave(now)
+            else:
+                self._return(now)
+
+    def away_s(self, now: float) -> float:
+        """Seconds since the room was last full, 0 while there is some."""
+        return now - self._since if self._core.is_paused else 0.0
+
+    def _leave(self, now: float) -> None:
+        self._since = now
+        self._core.counters.pauses += 1
+        self._core.timers.set("away", now + self._core.config.reader_away_after_s, self._tell)
+
+    def _tell(self, now: float) -> None:
+        self._is_told = True
+        self._core.tell(ReaderAway(now - self._since))
+
+    def _return(self, now: float) -> None:
+        self._core.counters.away_s += now - self._since
+        self._core.timers.cancel("away")
+
+        if self._is_told:
+            self._is_told = False
+            self._core.tell(ReaderBack(now - self._since))
+
+        self._on_back(now)
+
+
+__all__ = ("Reader",)
