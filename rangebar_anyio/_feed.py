@@ -162,15 +162,15 @@ class Feed:
                 lib.RB_NO_TIME if last_time_us is None else last_time_us,
             ),
         )
-        data = b"" if snapshot is None else snapshot
+        if snapshot == b"":
+            raise SnapshotError(*SNAPSHOT_PROBLEMS[lib.RB_ERR_SNAPSHOT_LENGTH])
+
+        data = snapshot or b""
         out = _native.ffi.new("RbLaneAdded *")
         status = lib.rb_feed_add_lane(self._handle, spec, data or _native.NULL, len(data), out)
 
         if status in SNAPSHOT_PROBLEMS:
             raise SnapshotError(*SNAPSHOT_PROBLEMS[status])
-
-        if snapshot == b"":
-            raise SnapshotError(*SNAPSHOT_PROBLEMS[lib.RB_ERR_SNAPSHOT_LENGTH])
 
         _must(status, f"position {position}" if status == lib.RB_ERR_ARGUMENT else f"symbol {symbol}")
         return LaneAdded(out.lane, out.sequence)
