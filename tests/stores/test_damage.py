@@ -411,7 +411,7 @@ async def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
 
 
 READ_ONLY = """
-import anyio, fcntl, os, sys
+import anyio, fcntl, os, sys, urllib.parse
 from rangebar_anyio._errors import StoreError
 from rangebar_anyio._stores import *
 from rangebar_anyio.testing._store_conformance import LANE
