@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ._invariants import check_bar, check_bars, check_tape
     from ._market import generate_market, generate_tape
     from ._simulated._counters import Counters
-    from ._simulated._faults import Fault, FaultKind, random_faults
+    from ._simulated._faults import Fault, FaultKind
     from ._simulated._playback import Pace
+    from ._simulated._random_faults import random_faults
     from ._simulated._run import run_simulated_exchange
     from ._simulated._server import SimulatedExchange
     from ._simulated._venue import Limits
@@ -63,7 +64,7 @@ _HOMES = {
     "check_tape": "_invariants",
     "generate_market": "_market",
     "generate_tape": "_market",
-    "random_faults": "_simulated._faults",
+    "random_faults": "_simulated._random_faults",
     "read_archive_csv": "_archive",
     "run_simulated_exchange": "_simulated._run",
     "tapes": "_strategies",

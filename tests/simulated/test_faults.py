@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rangebar_anyio.testing import Fault, FaultKind, Limits, generate_market, generate_tape, random_faults
 from rangebar_anyio.testing._simulated._connection import Connection
-from rangebar_anyio.testing._simulated._exchange import Exchange, Refusal
+from rangebar_anyio.testing._simulated._door import Refusal
+from rangebar_anyio.testing._simulated._exchange import Exchange
 from rangebar_anyio.testing._simulated._faults import FaultBook
 from rangebar_anyio.testing._simulated._wire_orders import Action, CloseOrder, WireOrder
 

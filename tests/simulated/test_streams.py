@@ -10,7 +10,8 @@ import pytest
 
 from rangebar_anyio.testing import AggTrade, Fault, FaultKind, Limits, Pace, Tape
 from rangebar_anyio.testing._simulated._connection import Connection
-from rangebar_anyio.testing._simulated._exchange import Exchange, Refusal
+from rangebar_anyio.testing._simulated._door import Refusal
+from rangebar_anyio.testing._simulated._exchange import Exchange
 from rangebar_anyio.testing._simulated._venue import COIN_M, SPOT, USD_M, Venue
 from rangebar_anyio.testing._simulated._wire_orders import CloseOrder, WireOrder
 
@@ -361,7 +362,7 @@ def test_at_an_unbounded_pace_the_slowest_reader_sets_it() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"trades_per_s": 0}, {"times_tape": -1}, {"trades_per_s": 1, "times_tape": 1}])
-def test_a_pace_that_is_none(wrong: dict[str, float]) -> None:
+def test_a_pace_that_is_none(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="pace"):
         Pace(**wrong)
 

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 
 from ._connection import Connection
-from ._exchange import Exchange, Refusal
+from ._door import Refusal
+from ._exchange import Exchange
 from ._rest import RestAnswer
 from ._wire import Wire
 from ._wire_orders import CloseOrder, WireOrder

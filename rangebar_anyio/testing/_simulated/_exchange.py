@@ -11,42 +11,30 @@ schedule means the same on a fast machine and on a slow one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import ceil, inf
+from math import inf
 from typing import Literal
-from urllib.parse import parse_qs
 
 from .._tape import AggTrade, Tape
 from ._connection import Connection
 from ._counters import Counters
+from ._door import Door, Refusal
 from ._faults import Fault, FaultBook, FaultKind
-from ._meters import RateMeter
 from ._mischief import ENDINGS, disturb, end_connection
 from ._playback import Pace, Playback
 from ._rest import RestAnswer, RestSide
 from ._texts import combined_text, event_text, shutdown_text, stream_name
 from ._venue import SPOT, Limits, Venue
 
-__all__ = ("Exchange", "Refusal", "Side")
+__all__ = ("Exchange", "Side")
 
 Side = Literal["ws", "rest"]
 
-# At an unbounded pace: trades a step, messages that may wait for the slowest reader, and trades that go by while nobody
-# reads (so that an outage costs something, and not the whole rest of the tape).
+# At an unbounded pace: trades a step, and messages that may wait for the slowest reader.
 _STEP = 128
 _WAITING = 512
-_UNREAD = 200
 
 _FAR = 20_000_000
 _SHUTDOWN_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A handshake answered with an HTTP error."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Exchange:
@@ -91,9 +79,7 @@ class Exchange:
             lags_s=rest_lags_s,
             listed=frozenset(listed),
         )
-        self._attempts = RateMeter(self.limits.connects_per_window, self.limits.connect_window_s)
-        self._offences = 0
-        self._banned_until = -inf
+        self._door = Door(venue, self.limits, self.counters)
         self._unread = 0
         self._clock: tuple[float, int] = (0.0, _last_time_us(self.playback))
 
@@ -146,7 +132,7 @@ class Exchange:
         readers = [c for c in self.connections.values() if c.streams and not (c.ended or c.deaf or c.mute)]
 
         if not readers:
-            return min(_STEP, _UNREAD - self._unread)
+            return max(0, min(_STEP, self.playback.pace.unread - self._unread))
 
         self._unread = 0
         return _STEP if max(len(reader.outbox) for reader in readers) < _WAITING else 0
@@ -213,11 +199,12 @@ class Exchange:
 
     def open(self, path: str, query: str, now: float) -> Connection | Refusal:
         """A WebSocket handshake."""
-        self.counters.connection_attempts += 1
-        answer = self._open(path, query, now)
+        position = self.playback.position
+        failing = self.faults.find(FaultKind.HANDSHAKE_ERROR, position, now)
+        wrong_unit = self.faults.find(FaultKind.WRONG_UNIT, position, now) is not None
+        answer = self._door.enter(path, query, now, failing=failing, wrong_unit=wrong_unit)
 
         if isinstance(answer, Refusal):
-            self.counters.handshakes_refused[answer.status] += 1
             return answer
 
         self.connections[answer.number] = answer
@@ -227,52 +214,6 @@ class Exchange:
         self.counters.most_open_connections = max(self.counters.most_open_connections, self.counters.open_connections)
         return answer
 
-    def _open(self, path: str, query: str, now: float) -> Connection | Refusal:
-        too_many = self._attempts.exceeded(now)
-
-        if now < self._banned_until:
-            return Refusal(403, {"Retry-After": str(ceil(self._banned_until - now))})
-
-        if too_many:
-            return Refusal(429, {"Retry-After": str(ceil(self.limits.connect_window_s))})
-
-        if running := self.faults.find(FaultKind.HANDSHAKE_ERROR, self.playback.position, now):
-            return Refusal(running.strike().number(503))
-
-        endpoint = _endpoint(path, self.venue.stream_prefix)
-
-        if endpoint is None:
-            return Refusal(404)
-
-        combined, names = endpoint
-        parameters = parse_qs(query)
-
-        if combined:
-            names = [name for text in parameters.get("streams", []) for name in text.split("/") if name]
-
-        if len(names) > self.limits.streams_per_connection:
-            self.counters.stream_limit_refusals += 1
-            return Refusal(400)
-
-        unit = parameters.get("timeUnit", ["MILLISECOND"])[0].upper()
-
-        if unit not in ("MILLISECOND", "MICROSECOND"):
-            return Refusal(400)
-
-        return Connection(
-            self.counters.connections,
-            self.limits,
-            self.counters,
-            now,
-            combined=combined,
-            microseconds=self._microseconds(unit, now),
-            streams=names,
-        )
-
-    def _microseconds(self, unit: str, now: float) -> bool:
-        wrong = self.faults.find(FaultKind.WRONG_UNIT, self.playback.position, now)
-        return unit == "MICROSECOND" and not self.venue.futures and wrong is None
-
     def close(self, connection: Connection) -> None:
         """The connection is gone, whoever ended it."""
         if self.connections.pop(connection.number, None) is not None:
@@ -281,14 +222,8 @@ class Exchange:
 
     def receive_frame(self, connection: Connection, opcode: int, payload: bytes, now: float) -> None:
         """A frame came from the client (also pings and pongs, which no one else sees)."""
-        if connection.receive_frame(opcode, payload, now):
-            return
-
-        self._offences += 1
-
-        if self._offences >= self.limits.ban_after_disconnects:
-            self._offences = 0
-            self._banned_until = now + self.limits.ban_s
+        if not connection.receive_frame(opcode, payload, now):
+            self._door.offended(now)
 
     # REST and the network.
 
@@ -382,16 +317,3 @@ def _last_time_us(playback: Playback) -> int:
     """Time of the newest trade of the past, or else of the first one to come."""
     times = [p.tape.timestamps_us[max(0, p.count - 1)] for p in playback.published.values() if len(p.tape)]
     return max(times, default=0)
-
-
-def _endpoint(path: str, prefix: str) -> tuple[bool, list[str]] | None:
-    """Whether the path is of a combined stream, and the streams it names; None if it is no stream at all."""
-    if not path.startswith(prefix + "/"):
-        return None
-
-    kind, _, rest = path[len(prefix) + 1 :].partition("/")
-
-    if kind == "ws":
-        return False, [name for name in rest.split("/") if name]
-
-    return (True, []) if kind == "stream" and not rest else None

@@ -24,10 +24,13 @@ class Pace:
     Attributes:
         trades_per_s: so many trades a second, over all symbols.
         times_tape: so many times as fast as the tape's own time stamps; 1 is real time.
+        unread: at an unbounded pace, so many trades go by while nobody reads, then the tape waits: an outage costs
+            something, and not the whole rest of the tape.
     """
 
     trades_per_s: float | None = None
     times_tape: float | None = None
+    unread: int = 50
 
     def __post_init__(self) -> None:
         if self.trades_per_s is not None and self.times_tape is not None:

@@ -12,16 +12,15 @@ from .._tape import AggTrade
 from ._counters import Counters
 from ._faults import FaultBook, FaultKind
 from ._meters import WeightMeter
+from ._parameters import Refused, illegal, mandatory, numbers, window
 from ._playback import Playback, Published
 from ._texts import rows_text
 from ._venue import Limits, Venue
 
 __all__ = ("RestAnswer", "RestSide")
 
-_MICROSECONDS_FROM = 10**14
 _EXCHANGE_INFO_WEIGHT = 20
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{1,20}")
-_NUMBERS = ("fromId", "startTime", "endTime", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +40,6 @@ class RestAnswer:
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     cut: bool = False
-
-
-class _Refused(Exception):
-    """The request is wrong; carries the exchange's code and text."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.body = json.dumps({"code": code, "msg": message}, separators=(",", ":")).encode()
-
-
-def _mandatory(name: str) -> _Refused:
-    return _Refused(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
-
-
-def _illegal(name: str, legal: str) -> _Refused:
-    return _Refused(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
 class RestSide:
@@ -118,14 +101,14 @@ class RestSide:
 
         if status != 200:
             text = "Too much request weight used; please use WebSocket Streams." if status == 429 else "IP banned."
-            return RestAnswer(status, _Refused(-1003, text).body, {**used, "Retry-After": str(wait_s)})
+            return RestAnswer(status, Refused(-1003, text).body, {**used, "Retry-After": str(wait_s)})
 
         if root != self._venue.rest_root:
             return RestAnswer(404, b"<html><body><h2>404 Not found</h2></body></html>", used)
 
         try:
             return RestAnswer(200, self._body(name, query, headers, now, time_us), used)
-        except _Refused as refused:
+        except Refused as refused:
             return RestAnswer(400, refused.body, used)
 
     def _body(self, name: str, query: str, headers: Mapping[str, str], now: float, time_us: int) -> bytes:
@@ -143,7 +126,7 @@ class RestSide:
                 rows = self._rows(parameters, now)
                 return rows_text(rows, microseconds=micro, futures=self._venue.futures).encode()
             case _:
-                raise _Refused(-1000, "An unknown error occurred while processing the request.")
+                raise Refused(-1000, "An unknown error occurred while processing the request.")
 
     def _microseconds(self, headers: Mapping[str, str], now: float) -> bool:
         asked = headers.get("x-mbx-time-unit", "").upper() == "MICROSECOND" and not self._venue.futures
@@ -164,13 +147,13 @@ class RestSide:
         symbol = parameters.get("symbol", "")
 
         if not symbol:
-            raise _mandatory("symbol")
+            raise mandatory("symbol")
 
         if not _SYMBOL.fullmatch(symbol):
-            raise _illegal("symbol", "^[A-Z0-9-_.]{1,20}$")
+            raise illegal("symbol", "^[A-Z0-9-_.]{1,20}$")
 
         if symbol not in self._playback.published and symbol not in self._listed:
-            raise _Refused(-1121, "Invalid symbol.")
+            raise Refused(-1121, "Invalid symbol.")
 
         return symbol
 
@@ -178,18 +161,18 @@ class RestSide:
 
     def _rows(self, parameters: dict[str, str], now: float) -> list[AggTrade]:
         symbol = self._symbol(parameters)
-        numbers = _numbers(parameters)
-        limit = min(numbers.get("limit", self._limits.page // 2), self._limits.page)
+        asked = numbers(parameters)
+        limit = min(asked.get("limit", self._limits.page // 2), self._limits.page)
         published = self._playback.published.get(symbol)
 
         if published is None:
             return []
 
         known = published.known(now, self._lag_s(symbol, now))
-        first, last = _window(published, numbers, known)
+        first, last = window(published, asked, known)
         gone = self._gone(symbol, now)
 
-        if "fromId" in numbers or "startTime" in numbers:
+        if "fromId" in asked or "startTime" in asked:
             return self._take(published, range(first, last), limit, gone)
 
         return self._take(published, range(last - 1, first - 1, -1), limit, gone)[::-1]
@@ -249,65 +232,6 @@ class RestSide:
                 answer = spoil(answer, running.strike().value)
 
         return answer
-
-
-def _numbers(parameters: dict[str, str]) -> dict[str, int]:
-    unread = [name for name in parameters if name != "symbol" and name not in _NUMBERS]
-
-    if unread:
-        read = len(parameters) - len(unread)
-        raise _Refused(
-            -1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{len(parameters)}'."
-        )
-
-    numbers: dict[str, int] = {}
-
-    for name in _NUMBERS:
-        text = parameters.get(name)
-
-        if text is None:
-            continue
-
-        if not text:
-            raise _Refused(-1105, f"Parameter '{name}' was empty.")
-
-        if not re.fullmatch(r"[0-9]{1,20}", text):
-            raise _illegal(name, "^[0-9]{1,20}$")
-
-        numbers[name] = int(text)
-
-    if "fromId" in numbers and ("startTime" in numbers or "endTime" in numbers):
-        raise _Refused(-1128, "Combination of optional parameters invalid.")
-
-    if numbers.get("limit") == 0:
-        raise _mandatory("limit")
-
-    if "endTime" in numbers and numbers.get("startTime", 0) > numbers["endTime"]:
-        raise _Refused(-1127, "More than the allowed interval between startTime and endTime.")
-
-    return numbers
-
-
-def _window(published: Published, numbers: dict[str, int], known: int) -> tuple[int, int]:
-    """The places of the tape that the parameters name, first and one past the last."""
-    tape = published.tape
-    first, last = 0, known
-
-    if "fromId" in numbers:
-        first = tape.index_of_id(numbers["fromId"])
-
-    if "startTime" in numbers:
-        first = tape.index_of_time(_first_us(numbers["startTime"]))
-
-    if "endTime" in numbers:
-        last = min(known, tape.index_of_time(_first_us(numbers["endTime"] + 1)))
-
-    return first, max(first, last)
-
-
-def _first_us(time: int) -> int:
-    """A time of the query in microseconds; both units are taken and told apart by magnitude."""
-    return time if time >= _MICROSECONDS_FROM else time * 1000
 
 
 def _malformed(answer: RestAnswer, value: int | None) -> RestAnswer:

@@ -204,13 +204,14 @@ class SimulatedExchange:
         await self._leave(self._tasks)
 
     async def _leave(self, tasks: TaskGroup) -> None:
-        with anyio.move_on_after(_GRACE_S, shield=True):
-            await self._stop()
-
-        self._serving.cancel()
-        tasks.cancel_scope.cancel()
-        # The body's exception is not shown to the group, which would wrap it.
-        await tasks.__aexit__(None, None, None)
+        try:
+            with anyio.move_on_after(_GRACE_S, shield=True):
+                await self._stop()
+        finally:
+            self._serving.cancel()
+            tasks.cancel_scope.cancel()
+            # The body's exception is not shown to the group, which would wrap it.
+            await tasks.__aexit__(None, None, None)
 
     async def _stop(self) -> None:
         """Let the server end by itself: its connections are gone, and its tasks close what they hold."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -36,6 +37,8 @@ class Wire:
     def __init__(self, client: ByteStream, server: ByteStream) -> None:
         self._client = client
         self._server = server
+        # Asked for while the connection is new: the stream of a broken one does not tell any more.
+        self._socket = _raw_socket(client)
         self._scope: anyio.CancelScope | None = None
         self._lock = anyio.Lock()
         self._reader: FrameReader | None = None
@@ -78,7 +81,13 @@ class Wire:
 
     def reset(self) -> None:
         """Reset the client's connection."""
-        set_reset_on_close(self._client)
+        if self._over:
+            return
+
+        # A socket that is closed already needs no reset; uvloop reports one as a ValueError.
+        with contextlib.suppress(OSError, ValueError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
         self._end()
 
     def _end(self) -> None:
@@ -229,9 +238,9 @@ class Wire:
                 self.on_frame(frame.opcode, frame.payload)
 
 
-def set_reset_on_close(stream: ByteStream) -> None:
-    """Make the coming close a reset."""
-    sock = stream.extra(SocketAttribute.raw_socket, None)
-
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+def _raw_socket(stream: ByteStream) -> Any:
+    try:
+        return stream.extra(SocketAttribute.raw_socket)
+    except AttributeError as error:
+        # uvloop has closed it already.
+        raise anyio.BrokenResourceError from error
