@@ -263,7 +263,8 @@ class Exchange:
 
     def _begin(self, fault: Fault, now: float) -> None:
         if fault.kind is FaultKind.CUT_ALL:
-            self.cut_all += [fault.side] if fault.side else ["ws", "rest"]
+            sides: list[Side] = ["ws", "rest"] if fault.side is None else [fault.side]
+            self.cut_all += sides
 
             if fault.side == "rest":
                 return
