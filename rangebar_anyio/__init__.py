@@ -34,14 +34,22 @@ from rangebar_anyio._trade import Trade
 
 if _typing.TYPE_CHECKING:
     from rangebar_anyio._bar_table import BarTable
+    from rangebar_anyio._reconnect import ReconnectPolicy
+    from rangebar_anyio._session import SessionConfig, StreamStats
+    from rangebar_anyio._sources._binance import BinanceCoinFutures, BinanceSpot, BinanceUsdFutures
     from rangebar_anyio._stores import CheckpointStore, MemoryStore, SqliteStore
+    from rangebar_anyio._stream import BarStream, open_stream
 
 __version__ = "0.1.0"
 
 __all__ = (
     "AbiMismatchError",
     "Bar",
+    "BarStream",
     "BarTable",
+    "BinanceCoinFutures",
+    "BinanceSpot",
+    "BinanceUsdFutures",
     "CheckpointMismatchError",
     "CheckpointStore",
     "ConnectionLostError",
@@ -57,21 +65,33 @@ __all__ = (
     "ProtocolError",
     "RangeBarError",
     "RangeBarProcessor",
+    "ReconnectPolicy",
     "ResourceBusyError",
     "ResourceClosedError",
+    "SessionConfig",
     "SnapshotError",
     "SqliteStore",
     "StoreError",
+    "StreamStats",
     "Trade",
     "__version__",
+    "open_stream",
 )
 
 # The home of each name that is imported when it is first asked for; one line for each import under TYPE_CHECKING.
 _HOMES = {
+    "BarStream": "_stream",
     "BarTable": "_bar_table",
+    "BinanceCoinFutures": "_sources._binance",
+    "BinanceSpot": "_sources._binance",
+    "BinanceUsdFutures": "_sources._binance",
     "CheckpointStore": "_stores",
     "MemoryStore": "_stores",
+    "ReconnectPolicy": "_reconnect",
+    "SessionConfig": "_session",
     "SqliteStore": "_stores",
+    "StreamStats": "_session",
+    "open_stream": "_stream",
 }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
+from typing import TypeAlias
 
 import anyio
 import httpcore
@@ -16,6 +16,8 @@ from httpx_ws import HTTPXWSException, WebSocketUpgradeError, aconnect_ws
 from ._websocket import RawWebSocket
 
 __all__ = ("ConnectRefused", "HttpAnswer", "RequestLost", "Transport")
+
+Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 _CONNECT_SECONDS = 10.0
 #: A page of 1,000 trades has some 150 kB.
@@ -57,15 +59,8 @@ class Transport:
         # Each WebSocket keeps a connection of the pool for its life, so the pool must not be the limit.
         self._client = client or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
 
-    async def __aenter__(self) -> Transport:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
+        """Close the client if it was made here."""
         if self._owned:
             await self._client.aclose()
 
@@ -96,7 +91,7 @@ class Transport:
         else:
             await opening.__aexit__(None, None, None)
 
-    async def get(self, url: str, params: dict[str, str], headers: dict[str, str], *, timeout_s: float) -> HttpAnswer:
+    async def get(self, url: str, params: Pairs, headers: Pairs, *, timeout_s: float) -> HttpAnswer:
         """Send one GET request and return the whole answer.
 
         Raises:
@@ -109,8 +104,8 @@ class Transport:
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise RequestLost(_describe(error)) from error
 
-    async def _get(self, url: str, params: dict[str, str], headers: dict[str, str]) -> HttpAnswer:
-        async with self._client.stream("GET", url, params=params, headers=headers) as response:
+    async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
+        async with self._client.stream("GET", url, params=list(params), headers=list(headers)) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk

@@ -1,0 +1,8 @@
+"""The async shell: a task group around a session, and the reader in front of it."""
+
+from __future__ import annotations
+
+from ._open import open_stream
+from ._stream import BarStream
+
+__all__ = ("BarStream", "open_stream")

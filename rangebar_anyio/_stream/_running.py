@@ -1,0 +1,141 @@
+"""The life of a stream's tasks: they start with the block, end with it, and never show as an exception group."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .._errors import StoreError
+from .._session import Session
+from .._sources._transport import Transport
+from .._stores import CheckpointStore
+from ._links import Links
+from ._stream import BarStream
+
+__all__ = ("CLOSE_SECONDS", "Closing", "run_stream")
+
+#: The longest that leaving a block may take.
+CLOSE_SECONDS = 5.0
+
+_Make = Callable[[Callable[[], None], Callable[..., None]], BarStream]
+
+
+@asynccontextmanager
+async def run_stream(
+    session: Session, transport: Transport, make: _Make, wall_us: int, closing: Closing
+) -> AsyncGenerator[BarStream, None]:
+    """Run a session for the length of a block."""
+    stream: BarStream | None = None
+    error: BaseException | None = None
+    try:
+        try:
+            async with anyio.create_task_group() as tasks:
+                running = _Running(session, transport, tasks)
+                stream = running.start(make, wall_us)
+                try:
+                    yield stream
+                except BaseException as raised:  # noqa: BLE001 - raised again below, outside the group that would wrap it
+                    error = raised
+                finally:
+                    session.stop()
+                    stream.end()
+                    tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # Only what no task may swallow comes here: an interrupt that arrived while one of them ran.
+            error = _innermost(group)
+            raise error from None
+
+        if error is not None:
+            raise error
+    finally:
+        await closing.finish(stream, error)
+        with anyio.move_on_after(1, shield=True), suppress(Exception):
+            await transport.aclose()
+
+
+class _Running:
+    """A session, its tasks and the stream in front of them."""
+
+    def __init__(self, session: Session, transport: Transport, tasks: TaskGroup) -> None:
+        self._session = session
+        self._transport = transport
+        self._tasks = tasks
+
+    def start(self, make: _Make, wall_us: int) -> BarStream:
+        links: list[Links] = []
+        stream = self._stream = make(lambda: links[0].settle(), self._start_soon)
+        links.append(Links(self._session, self._transport, self._start_soon, stream))
+        self._session.start(anyio.current_time(), wall_us)
+        links[0].settle()
+        self._start_soon(links[0].run_clock)
+        return stream
+
+    def _start_soon(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._tasks.start_soon(self._guarded, work, args)
+
+    async def _guarded(self, work: Callable[..., Awaitable[None]], args: tuple[object, ...]) -> None:
+        """Run one task; what it raises ends the stream and reaches the reader, not the group."""
+        try:
+            await work(*args)
+        except Exception as error:  # noqa: BLE001 - raised from receive()
+            self._stream.on_fail(error)
+
+
+def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+
+    return error
+
+
+class Closing:
+    """The end of a stream: one deadline for everything that is still to be written."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def _scope(self) -> anyio.CancelScope:
+        if self._until is None:
+            self._until = anyio.current_time() + CLOSE_SECONDS
+
+        return anyio.CancelScope(deadline=self._until, shield=True)
+
+    async def finish(self, stream: BarStream | None, error: BaseException | None) -> None:
+        """Write what is finished, also while being cancelled; `error` is what the block is left with."""
+        if stream is None:
+            return
+
+        try:
+            with self._scope() as scope:
+                await stream.finish(acknowledge=error is None)
+        except StoreError as unsaved:
+            _report(unsaved, error)
+        else:
+            if scope.cancelled_caught:
+                _report(_late(), error)
+
+    async def aclose(self, store: CheckpointStore, error: BaseException | None) -> None:
+        """Close a store that the stream opened itself."""
+        try:
+            with self._scope() as scope:
+                await store.aclose(deadline_s=max(0.1, scope.deadline - anyio.current_time()))
+        except StoreError as unsaved:
+            _report(unsaved, error)
+
+
+def _report(unsaved: StoreError, error: BaseException | None) -> None:
+    if error is None:
+        raise unsaved
+
+    error.add_note(f"what was finished could not be saved: {unsaved}")
+
+
+def _late() -> StoreError:
+    return StoreError(
+        f"the store did not answer within {CLOSE_SECONDS:g} s, so the last bars may come again",
+        remedy="look at its disk",
+    )
