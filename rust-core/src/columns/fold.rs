@@ -12,7 +12,7 @@ use crate::processor::Processor;
 use crate::tick::TradeError;
 
 /// A bar of at most this many trades costs less row by row than as a block.
-const SHORT: i64 = 16;
+const SHORT: i64 = 8;
 
 /// Takes `rows` rows, which every column has, up to the first that is refused.
 #[inline(always)]
@@ -28,7 +28,7 @@ pub(super) fn fold(
     let mut start = 0;
     while start < rows {
         let end = rows.min(start.saturating_add(piece));
-        let (scaled, refused) = columns.piece(start..end, &mut scratch);
+        let (scaled, refused) = columns.piece(start..end, &mut scratch, hint);
         fold_scaled(processor, &scaled, bars, hint)
             .map_err(|(row, error)| (start + row, RowError::Trade(error)))?;
         if let Some(error) = refused {

@@ -8,7 +8,7 @@ use super::scaled::Scaled;
 use core::ops::Range;
 
 /// Trades that are summed at a time; they stay in the first-level cache between the loops.
-pub(super) const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 128;
 /// Bits that a sum over a block needs more than its largest part.
 pub(super) const BLOCK_BITS: u32 = BLOCK.ilog2();
 
@@ -41,7 +41,9 @@ impl Sums {
         let money = Money::of(rows, span, ranges, hint)?;
         let base = i128::from(ranges.low);
         let whole = |volume: i64| i128::from(volume) << money.quantity_zeros;
-        let turnover = |volume: i128, above: i128| base * volume + (above << money.zeros);
+        let turnover = |volume: i128, above: i128| {
+            base.wrapping_mul(volume).wrapping_add(above << money.zeros)
+        };
         let (volume, buy_volume) = (whole(money.volume), whole(money.buy_volume));
         Some(Self {
             low_e8: ranges.low,
