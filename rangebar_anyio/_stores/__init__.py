@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from ._base import CLOSE_DEADLINE_S, CheckpointStore, check_format
+from ._changes import BeginSegment, Change, RecordBars, SavePosition, SaveSnapshot
 from ._memory import MemoryStore
 from ._reader import StoreReader
 from ._salvage import Salvage, salvage_store
 from ._sqlite import SqliteStore
 from ._values import (
-    BeginSegment,
-    Change,
     Checkpoint,
     LaneFormat,
     LaneKey,
     LaneStatus,
     Position,
-    RecordBars,
-    SavePosition,
-    SaveSnapshot,
     Segment,
     Snapshot,
     StoredBar,

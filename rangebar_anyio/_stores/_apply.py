@@ -12,18 +12,9 @@ from rangebar_anyio._errors import StoreError
 
 from . import _load, _rows, _rules
 from ._base import check_format
+from ._changes import BeginSegment, Change, RecordBars, SavePosition, SaveSnapshot
 from ._rows import IS_LANE, LANE, DamagedRow
-from ._values import (
-    BeginSegment,
-    Change,
-    Checkpoint,
-    LaneFormat,
-    LaneKey,
-    RecordBars,
-    SavePosition,
-    SaveSnapshot,
-    Segment,
-)
+from ._values import Checkpoint, LaneFormat, LaneKey, Segment
 
 
 def take_epoch(db: sqlite3.Connection, lanes: Collection[LaneKey]) -> int:

@@ -15,7 +15,8 @@ from typing import Self
 
 from rangebar_anyio._errors import CheckpointMismatchError
 
-from ._values import Change, Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
+from ._changes import Change
+from ._values import Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
 
 CLOSE_DEADLINE_S = 5.0
 

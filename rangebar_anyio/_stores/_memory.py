@@ -16,22 +16,8 @@ from rangebar_anyio._errors import StoreError
 
 from . import _rules
 from ._base import CLOSE_DEADLINE_S, CheckpointStore, check_format
-from ._values import (
-    BeginSegment,
-    Change,
-    Checkpoint,
-    LaneFormat,
-    LaneKey,
-    LaneStatus,
-    Position,
-    RecordBars,
-    SavePosition,
-    SaveSnapshot,
-    Segment,
-    Snapshot,
-    StoredBar,
-    StoreNote,
-)
+from ._changes import BeginSegment, Change, RecordBars, SavePosition, SaveSnapshot
+from ._values import Checkpoint, LaneFormat, LaneKey, LaneStatus, Position, Segment, Snapshot, StoredBar, StoreNote
 
 
 @dataclass(slots=True)

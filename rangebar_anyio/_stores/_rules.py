@@ -5,7 +5,8 @@ from __future__ import annotations
 from rangebar_anyio._errors import StoreError
 
 from ._base import check_format
-from ._values import BeginSegment, LaneFormat, LaneKey, Position, StoredBar
+from ._changes import BeginSegment
+from ._values import LaneFormat, LaneKey, Position, StoredBar
 
 
 def begins_again(change: BeginSegment, known: LaneFormat, origin: Position, position: Position) -> bool:

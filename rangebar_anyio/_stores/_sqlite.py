@@ -17,9 +17,10 @@ from rangebar_anyio._errors import StoreError
 
 from . import _apply, _load
 from ._base import CLOSE_DEADLINE_S, CheckpointStore
+from ._changes import Change
 from ._reader import StoreReader
 from ._thread import Helper
-from ._values import Change, Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
+from ._values import Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
 from ._writer import Writer, join, refuse_inherited
 
 T = TypeVar("T")

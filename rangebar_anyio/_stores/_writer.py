@@ -7,7 +7,6 @@ no such thread, so nothing there can close it, which would write to the parent's
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -15,15 +14,15 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
-from rangebar_anyio._errors import RangeBarError, StoreError
+from rangebar_anyio._errors import StoreError
 
 from . import _connection, _lock, _rules
 from ._thread import Call, start_daemon
+from ._transaction import quietly_close, transact
 from ._values import LaneKey
 
 T = TypeVar("T")
 _MAX_BATCH = 64
-_log = logging.getLogger("rangebar_anyio.store")
 
 
 class _Leave(Call[None]):
@@ -107,7 +106,7 @@ class Writer:
     def _run(self, db: sqlite3.Connection | None, batch: list[Call[Any]]) -> sqlite3.Connection | None:
         try:
             db = db or self._open()
-            outcomes = _transact(db, batch)
+            outcomes = transact(db, batch)
         except BaseException as error:  # noqa: BLE001 - the thread must outlive it, and the waiters are told
             self._drop(db, error)
             for call in batch:
@@ -156,7 +155,7 @@ class Writer:
             self._damage = self._identity(), _connection.translate(self.path, error)
             _connection.discard(db)
         else:
-            _quietly_close(db)
+            quietly_close(db)
 
     def _explain(self, error: BaseException) -> BaseException:
         """Give each waiter an exception of its own."""
@@ -169,7 +168,7 @@ class Writer:
 
     def _close(self, db: sqlite3.Connection | None) -> None:
         if db is not None:
-            _quietly_close(db)
+            quietly_close(db)
 
         if self.lock_fd is not None:
             os.close(self.lock_fd)
@@ -182,43 +181,6 @@ class Writer:
 
             _writers.pop(self.path, None)
             return True
-
-
-def _quietly_close(db: sqlite3.Connection) -> None:
-    try:
-        db.close()
-    except sqlite3.Error as error:  # what was confirmed is in the log already, and the next opening reads it
-        _log.warning("closing the store failed: %s", error)
-
-
-def _transact(db: sqlite3.Connection, batch: list[Call[Any]]) -> list[tuple[Any, BaseException | None]]:
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        outcomes = [_one(db, call) for call in batch]
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            try:
-                db.execute("ROLLBACK")
-            except sqlite3.Error:
-                pass  # the connection is closed next, which rolls back
-
-        raise
-
-    return outcomes
-
-
-def _one(db: sqlite3.Connection, call: Call[Any]) -> tuple[Any, BaseException | None]:
-    db.execute("SAVEPOINT one")
-    try:
-        value = call.run(db)
-    except (RangeBarError, ValueError, TypeError) as refusal:
-        db.execute("ROLLBACK TO one")
-        db.execute("RELEASE one")
-        return None, refusal
-
-    db.execute("RELEASE one")
-    return value, None
 
 
 _registry_lock = Lock()

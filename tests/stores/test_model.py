@@ -234,6 +234,12 @@ class Stores(RuleBasedStateMachine):
 
         self.attempt(self.model.lanes[lane].epoch, [RecordBars(lane, tuple(tape))])
 
+    @rule(lane=lanes, step=st.integers(-1, 1))
+    def finish_about_where_it_stands(self, lane: LaneKey, step: int) -> None:
+        now = self.model.lanes[lane].position
+        if now is not None and now.order + step >= -1:
+            self.attempt(self.model.lanes[lane].epoch, [SavePosition(lane, Position(b"again", now.order + step))])
+
     @rule(lane=lanes, data=st.binary(max_size=3))
     def snapshot_that_follows(self, lane: LaneKey, data: bytes) -> None:
         follows = self.model.lanes[lane].position
