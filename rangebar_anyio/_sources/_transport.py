@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import anyio
-import httpcore
 import httpx
-from httpx_ws import HTTPXWSException, WebSocketUpgradeError, aconnect_ws
+from httpx_ws import WebSocketUpgradeError, aconnect_ws
 
 from ._websocket import RawWebSocket
 
@@ -80,7 +78,7 @@ class Transport:
         )
         try:
             socket = await opening.__aenter__()
-        except _HANDSHAKE_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - a reset at the wrong moment is an AttributeError on uvloop
             raise _refused(error) from error
 
         try:
@@ -101,7 +99,9 @@ class Transport:
             # httpx bounds each step; a server that drips a byte a second needs a bound on the whole.
             with anyio.fail_after(timeout_s):
                 return await self._get(url, params, headers)
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+        except RequestLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - likewise
             raise RequestLost(_describe(error)) from error
 
     async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
@@ -113,17 +113,6 @@ class Transport:
                     raise RequestLost(f"the answer is longer than {_BODY_LIMIT} bytes")
 
             return HttpAnswer(response.status_code, dict(response.headers), bytes(body))
-
-
-_HANDSHAKE_ERRORS = (
-    HTTPXWSException,
-    httpx.HTTPError,
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    ssl.SSLError,
-    OSError,
-)
 
 
 def _as_http(url: str) -> str:

@@ -13,6 +13,8 @@ from httpx_ws import AsyncWebSocketSession, WebSocketNetworkError
 
 __all__ = ("RawWebSocket",)
 
+#: What a connection that breaks raises, through TLS and proxies too.
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError)
 #: A peer that does not read cannot hold up the end of a program by longer than this.
 _CLOSE_SECONDS = 1.0
 
@@ -44,7 +46,7 @@ class RawWebSocket(AsyncWebSocketSession):
         """Return what the socket has, at most `max_bytes`; empty at its end, however it ended."""
         try:
             return await self.stream.read(max_bytes)
-        except httpcore.ReadError:
+        except _BROKEN:
             return b""
 
     async def send_pong(self, payload: bytes) -> None:
@@ -57,5 +59,5 @@ class RawWebSocket(AsyncWebSocketSession):
 
     async def _send(self, event: wsproto.events.Event) -> None:
         # A connection that is closing takes nothing more; its reader learns of the end and says so, once.
-        with suppress(wsproto.utilities.LocalProtocolError, WebSocketNetworkError):
+        with suppress(wsproto.utilities.LocalProtocolError, WebSocketNetworkError, *_BROKEN):
             await self.send(event)

@@ -65,13 +65,19 @@ class _Running:
         self._tasks = tasks
 
     def start(self, make: _Make, wall_us: int) -> BarStream:
-        links: list[Links] = []
-        stream = self._stream = make(lambda: links[0].settle(), self._start_soon)
-        links.append(Links(self._session, self._transport, self._start_soon, stream))
+        stream = self._stream = make(self._settle, self._start_soon)
+        self._links = Links(self._session, self._transport, self._start_soon, stream)
         self._session.start(anyio.current_time(), wall_us)
-        links[0].settle()
-        self._start_soon(links[0].run_clock)
+        self._links.settle()
+        self._start_soon(self._links.run_clock)
         return stream
+
+    def _settle(self) -> None:
+        """Settle for the reader, whose bar must reach it whatever goes wrong here."""
+        try:
+            self._links.settle()
+        except Exception as error:  # noqa: BLE001 - raised from the next receive()
+            self._stream.on_fail(error)
 
     def _start_soon(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         self._tasks.start_soon(self._guarded, work, args)
