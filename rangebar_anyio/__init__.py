@@ -37,7 +37,7 @@ if _typing.TYPE_CHECKING:
     from rangebar_anyio._reconnect import ReconnectPolicy
     from rangebar_anyio._session import SessionConfig, StreamStats
     from rangebar_anyio._sources._binance import BinanceCoinFutures, BinanceSpot, BinanceUsdFutures
-    from rangebar_anyio._stores import CheckpointStore, MemoryStore, SqliteStore
+    from rangebar_anyio._stores import CheckpointStore, MemoryStore, SqliteStore, StoreReader, salvage_store
     from rangebar_anyio._stream import BarStream, open_stream
 
 __version__ = "0.1.0"
@@ -72,10 +72,12 @@ __all__ = (
     "SnapshotError",
     "SqliteStore",
     "StoreError",
+    "StoreReader",
     "StreamStats",
     "Trade",
     "__version__",
     "open_stream",
+    "salvage_store",
 )
 
 # The home of each name that is imported when it is first asked for; one line for each import under TYPE_CHECKING.
@@ -90,8 +92,10 @@ _HOMES = {
     "ReconnectPolicy": "_reconnect",
     "SessionConfig": "_session",
     "SqliteStore": "_stores",
+    "StoreReader": "_stores",
     "StreamStats": "_session",
     "open_stream": "_stream",
+    "salvage_store": "_stores",
 }
 
 

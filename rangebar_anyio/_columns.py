@@ -48,7 +48,7 @@ def _view_of(name: str, values: object, kind: str) -> memoryview:
         view = _array_view(name, values, kind)
 
     if view.ndim != 1:
-        raise InvalidColumnError(name, f"{view.ndim} dimensions", "is no column", "give one dimension")
+        raise InvalidColumnError(name, f"{view.ndim} dimensions", "make no column", "give one dimension")
 
     return view
 
@@ -146,7 +146,7 @@ def pointers_of(
     """Fill an ``RbColumns``; the columns beside it keep alive what it points to."""
     if (first_trade_id is None) is not (last_trade_id is None):
         missing = "first_trade_id" if first_trade_id is None else "last_trade_id"
-        raise InvalidColumnError(missing, None, "is missing beside the other id", "give both columns or none")
+        raise InvalidColumnError(missing, "it", "is missing beside the other id", "give both columns or none")
 
     columns = {
         "agg_trade_id": Column("agg_trade_id", agg_trade_id, "integer"),
@@ -168,8 +168,8 @@ def _struct_of(columns: dict[str, Column]) -> CData:
 
     for column in columns.values():
         if column.length != length:
-            problem = f"is not the length of agg_trade_id, which has {length} rows"
-            raise InvalidColumnError(column.name, f"of {column.length} rows", problem, "give columns of one length")
+            problem = f"are not the {length} of agg_trade_id"
+            raise InvalidColumnError(column.name, f"{column.length} rows", problem, "give columns of one length")
 
     struct = ffi.new("RbColumns *")
     struct.len = length

@@ -46,6 +46,10 @@ class InvalidColumnError(InvalidTradeError, TypeError):
     ``field`` is the column's name and ``value`` what stands in the way (a dtype, a length, a type).
     """
 
+    def __str__(self) -> str:
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"column {self.field}: {self.value} {self.problem}{remedy}"
+
 
 class InvalidThresholdError(RangeBarError, ValueError):
     """A threshold is no whole number of decimal basis points from 1 to 100,000."""

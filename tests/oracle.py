@@ -12,6 +12,16 @@ from rangebar_anyio import Bar, Trade
 
 E8 = 10**8
 E16 = 10**16
+UNSCALED = {
+    "turnover",
+    "buy_turnover",
+    "sell_turnover",
+    "individual_trade_count",
+    "buy_trade_count",
+    "sell_trade_count",
+    "agg_record_count",
+    "duration_us",
+}
 
 
 @dataclass
@@ -69,8 +79,9 @@ class OracleBar:
         }
 
     def features(self) -> dict[str, float]:
-        """The ten features but the duration, in the floats of the scaled values."""
-        exact = {name: float(value) for name, value in self.exact_fields().items()}
+        """The ten features but the duration, in floats: prices and volumes of decimals, turnovers of their units."""
+        whole = self.exact_fields()
+        exact = {name: value / 1 if name in UNSCALED else value / E8 for name, value in whole.items()}
         buys, sells = exact["buy_trade_count"], exact["sell_trade_count"]
         trades = exact["individual_trade_count"]
         seconds = exact["duration_us"] / 1e6
@@ -82,7 +93,7 @@ class OracleBar:
             "price_impact": quotient(abs(move), exact["volume"], 0),
             "kyle_lambda_proxy": quotient(move / exact["open"], ofi, 0),
             "trade_intensity": trades / seconds if seconds > 0 else trades,
-            "volume_per_trade": quotient(exact["volume"] / E8, trades, 0),
+            "volume_per_trade": quotient(exact["volume"], trades, 0),
             "aggression_ratio": min(buys / sells, 100) if sells else (100 if buys else 1),
             "aggregation_density": quotient(trades, exact["agg_record_count"], 1),
             "turnover_imbalance": quotient(exact["buy_turnover"] - exact["sell_turnover"], exact["turnover"], 0),

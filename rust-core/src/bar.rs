@@ -1,5 +1,7 @@
 //! A bar as it leaves the engine, and what is derived from it.
 
+use crate::table::{UNIT_E8, to_float};
+
 /// A signed 128-bit integer as two limbs, so that C and cffi can carry it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,7 +71,7 @@ pub struct Bar {
     pub missing_trades: i64,
 }
 
-/// What RANGE_BARS derives from a bar's sums, in the floats of the scaled values.
+/// What RANGE_BARS derives from a bar's sums.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Features {
@@ -125,20 +127,21 @@ impl Bar {
 
     /// Everything RANGE_BARS derives from the sums.
     ///
-    /// Integers turn into floats at the edge of each formula, in the units they are stored in, except where a formula
-    /// mixes prices with volumes: those are both of scale 10^8, and so the scale cancels.
+    /// Prices and volumes turn into the nearest floats of their decimal values before they enter a formula, which is what
+    /// other implementations of these features do; turnovers enter as floats of their integers, where the scale cancels.
     pub fn features(&self) -> Features {
         let vwap_e8 = self.vwap_e8();
         let duration_us = self.close_time_us.saturating_sub(self.open_time_us);
-        let volume = i128::from(self.volume) as f64;
-        let buy_volume = i128::from(self.buy_volume) as f64;
-        let sell_volume = i128::from(self.volume).saturating_sub(self.buy_volume.into()) as f64;
+        let decimal = |units: i128| to_float(units, UNIT_E8);
+        let volume = decimal(self.volume.into());
+        let buy_volume = decimal(self.buy_volume.into());
+        let sell_volume = decimal(i128::from(self.volume).saturating_sub(self.buy_volume.into()));
         let turnover = i128::from(self.turnover);
         let buy_turnover = i128::from(self.buy_turnover);
         let sell_turnover = turnover.saturating_sub(buy_turnover);
-        let open = self.open_e8 as f64;
-        let close = self.close_e8 as f64;
-        let range = self.high_e8 as f64 - self.low_e8 as f64;
+        let open = decimal(self.open_e8.into());
+        let close = decimal(self.close_e8.into());
+        let range = decimal(self.high_e8.into()) - decimal(self.low_e8.into());
         let trades = self.individual_trade_count as f64;
         let buys = self.buy_trade_count as f64;
         let sells = self
@@ -149,7 +152,7 @@ impl Bar {
             vwap_e8,
             duration_us,
             ofi,
-            vwap_close_deviation: ratio_or(close - vwap_e8 as f64, range, 0.0),
+            vwap_close_deviation: ratio_or(close - decimal(vwap_e8.into()), range, 0.0),
             price_impact: ratio_or((close - open).abs(), volume, 0.0),
             kyle_lambda_proxy: ratio_or(ratio_or(close - open, open, 0.0), ofi, 0.0),
             trade_intensity: if duration_us > 0 {
@@ -157,7 +160,7 @@ impl Bar {
             } else {
                 trades
             },
-            volume_per_trade: ratio_or(volume / SCALE, trades, 0.0),
+            volume_per_trade: ratio_or(volume, trades, 0.0),
             aggression_ratio: if sells == 0.0 {
                 if buys > 0.0 {
                     MAX_AGGRESSION_RATIO
@@ -176,6 +179,3 @@ impl Bar {
         }
     }
 }
-
-/// Units in one, as a float.
-const SCALE: f64 = crate::price::SCALE_E8 as f64;

@@ -66,8 +66,10 @@ pub const fn is_turnover(exact_column: usize) -> bool {
     matches!(exact_column, 5 | 9 | 10)
 }
 
-const UNIT_E8: u64 = 100_000_000;
-const UNIT_E16: u64 = UNIT_E8 * UNIT_E8;
+/// Units of a price or a quantity in one.
+pub const UNIT_E8: u64 = 100_000_000;
+/// Units of a turnover in one.
+pub const UNIT_E16: u64 = UNIT_E8 * UNIT_E8;
 /// Integers up to here, and both units, are floats without rounding, so one division rounds once.
 const EXACT_FLOATS: u128 = 1 << 53;
 

@@ -183,14 +183,13 @@ def test_the_extremes_are_accepted() -> None:
     trade = Trade(MAX, "92233720368.54775807", "92233720368.54775807", 253_402_300_799_999_999, False, 0, MAX)
     assert (trade.price_e8, trade.quantity_e8, trade.last_trade_id) == (MAX, MAX, MAX)
     assert trade.timestamp.year == 9999
-    assert Trade(0, "0.00000001", 0, 0, 0, 0, 0).timestamp == datetime(1970, 1, 1, tzinfo=UTC)
+    assert Trade(0, "0.00000001", 0, 0, False, 0, 0).timestamp == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_numpy_scalars_are_taken_where_they_are_exact() -> None:
     np: Any = pytest.importorskip("numpy")
-    trade = Trade(
-        np.int64(5), np.float64(112070.01), np.int32(2), np.int64(7), np.bool_(True), np.uint64(1), np.int8(3)
-    )
+    side: Any = np.bool_(True)
+    trade = Trade(np.int64(5), np.float64(112070.01), np.int32(2), np.int64(7), side, np.uint64(1), np.int8(3))
     assert trade == Trade(5, "112070.01", "2", 7, True, 1, 3)
     assert make(price=np.float64(1_234_567_890.5)).price_e8 == 123_456_789_050_000_000
 
