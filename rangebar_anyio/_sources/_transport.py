@@ -78,7 +78,7 @@ class Transport:
         )
         try:
             socket = await opening.__aenter__()
-        except Exception as error:  # noqa: BLE001 - a reset at the wrong moment is an AttributeError on uvloop
+        except Exception as error:
             raise _refused(error) from error
 
         try:
@@ -101,7 +101,7 @@ class Transport:
                 return await self._get(url, params, headers)
         except RequestLost:
             raise
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:
             raise RequestLost(_describe(error)) from error
 
     async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
