@@ -21,7 +21,7 @@ from rangebar_anyio._stores import BeginSegment, LaneKey, RecordBars, SavePositi
 from rangebar_anyio.testing._store_conformance import FORMAT, ORIGIN, bar, position
 
 LANES = [LaneKey("record", "binance-spot", f"SYMBOL{n}", 250) for n in range(50)]
-ROUNDS, COMMITS = 7, 300
+ROUNDS, COMMITS = 20, 100
 
 
 class Recorder:
@@ -111,10 +111,12 @@ async def main(folder: Path) -> None:
                 ours.append(await store_time(what, count) / count)
                 theirs.append(await anyio.to_thread.run_sync(bare, folder, size, count) / count)
 
+            # A shared disk has slow phases, so the share is taken within each round, where both sides met the same one.
             best, floor = min(ours), min(theirs)
+            share = median(bare_s / ours_s for bare_s, ours_s in zip(theirs, ours, strict=True))
             print(
                 f"{name:31} {1 / best:8,.0f} {1 / median(ours):9,.0f} {things / best:9,.0f} {size:8,} "
-                f"{1 / floor:12,.0f} {floor / best:6.0%}"
+                f"{1 / floor:12,.0f} {share:6.0%}"
             )
 
     print("`bare sync` writes as many bytes as a commit adds to the log, and syncs: what the disk allows. The rest is")

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import anyio
 import pytest
 
+import rangebar_anyio
 import rangebar_anyio._stores as stores
 from rangebar_anyio._errors import StoreError
 from rangebar_anyio._stores import (
