@@ -16,10 +16,12 @@
 
 mod connection;
 mod event;
+mod hold;
 mod intake;
 mod page;
 mod query;
 mod symbol;
+mod tell;
 mod values;
 
 #[cfg(test)]

@@ -301,9 +301,15 @@ impl World {
     }
 }
 
+/// How many worlds are tried: `RB_MODEL_WORLDS=100000 cargo test --release model` looks for longer.
+fn worlds(usual: u64) -> u64 {
+    let asked = std::env::var("RB_MODEL_WORLDS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn whatever_happens_the_bars_are_those_of_the_tape() {
-    for seed in 1..=600 {
+    for seed in 1..=worlds(400) {
         let mut world = World::new(seed);
         let steps = 100 + world.random.below(400);
         for _ in 0..steps {
@@ -316,7 +322,7 @@ fn whatever_happens_the_bars_are_those_of_the_tape() {
 
 #[test]
 fn lanes_that_come_later_get_their_bars_too() {
-    for seed in 1..=200 {
+    for seed in 1..=worlds(80) {
         let mut world = World::new(seed);
         for step in 0..300 {
             world.step();
