@@ -42,6 +42,10 @@ class Column:
 
 
 def _view_of(name: str, values: object, kind: str) -> memoryview:
+    if any(base.__name__ == "MaskedArray" for base in type(values).__mro__):
+        # Its buffer shows what the mask hides.
+        raise InvalidColumnError(name, "a masked array", "may miss values", "leave those rows out: .compressed()")
+
     try:
         view = memoryview(_datetime_as_int(name, values))
     except (TypeError, ValueError, BufferError):
@@ -55,7 +59,9 @@ def _view_of(name: str, values: object, kind: str) -> memoryview:
 
 def _array_view(name: str, values: object, kind: str) -> memoryview:
     """Ask a column of another library for its array."""
-    if not hasattr(values, "__array__"):
+    make_array = getattr(values, "__array__", None)
+
+    if make_array is None:
         wanted, _ = _WANTED[kind]
         raise InvalidColumnError(
             name,
@@ -65,7 +71,7 @@ def _array_view(name: str, values: object, kind: str) -> memoryview:
         )
 
     try:
-        array = _datetime_as_int(name, values.__array__())
+        array = _datetime_as_int(name, make_array())
         return memoryview(array)
     except (TypeError, ValueError, BufferError, ImportError) as error:
         dtype = getattr(values, "dtype", type(values).__name__)

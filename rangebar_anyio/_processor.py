@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from time import sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, Self
 
+from rangebar_anyio._arguments import MAX_LABEL, check_label, first_other, no_trade, position_of, threshold_of
 from rangebar_anyio._bar import Bar
-from rangebar_anyio._errors import InvalidSymbolError, InvalidThresholdError, ResourceClosedError, SnapshotError
+from rangebar_anyio._errors import ResourceClosedError, SnapshotError
 from rangebar_anyio._native import BAR_SIZE, NULL, TRADE_SIZE, CData, Readable, check, ffi, lib, owned
-from rangebar_anyio._refusals import refuse_column_row, refuse_trade
+from rangebar_anyio._refusals import refuse_column_row, refuse_snapshot, refuse_trade
 from rangebar_anyio._trade import Trade
 
 if TYPE_CHECKING:
     from rangebar_anyio._bar_table import BarTable
 
 _RESOURCE = "RangeBarProcessor"
-_MAX_LABEL = 255
 _SNAPSHOT_ROOM = 600
 # What hangs on a handle, for collectors that count bytes.
 _HANDLE_SIZE = 1024
 
 _push = lib.rb_processor_push
-
-_SNAPSHOT_PROBLEMS = {
-    lib.RB_ERR_SNAPSHOT_LENGTH: ("length", "is shorter or longer than it says"),
-    lib.RB_ERR_SNAPSHOT_MAGIC: ("magic", "is none: it does not begin like one"),
-    lib.RB_ERR_SNAPSHOT_VERSION: ("version", "was written by another version of this library"),
-    lib.RB_ERR_SNAPSHOT_CHECKSUM: ("checksum", "is damaged: its checksum does not fit"),
-    lib.RB_ERR_SNAPSHOT_CONTENT: ("content", "holds values that no processor has"),
-    lib.RB_ERR_SNAPSHOT_LABEL: ("label", "has a label that is too long"),
-}
 
 
 class RangeBarProcessor:
@@ -73,9 +64,9 @@ class RangeBarProcessor:
         last_agg_trade_id: int | None = None,
     ) -> None:
         self._handle = NULL
-        threshold = _threshold(threshold_dbps)
-        position = lib.RB_NO_POSITION if last_agg_trade_id is None else _position(last_agg_trade_id)
-        _label(symbol)
+        threshold = threshold_of(threshold_dbps)
+        position = lib.RB_NO_POSITION if last_agg_trade_id is None else position_of(last_agg_trade_id)
+        check_label(symbol)
         out = ffi.new("RbProcessor **")
         status = lib.rb_processor_new(threshold, bool(same_timestamp_close), position, out)
 
@@ -102,7 +93,7 @@ class RangeBarProcessor:
         try:
             packed = trade._packed
         except AttributeError:
-            raise _no_trade(trade, "push") from None
+            raise no_trade(trade, "push") from None
 
         status = _push(self._handle, packed)
 
@@ -124,7 +115,7 @@ class RangeBarProcessor:
         try:
             packed = b"".join([trade._packed for trade in batch])
         except AttributeError:
-            raise _no_trade(_first_other(batch), "push_many") from None
+            raise no_trade(first_other(batch), "push_many") from None
 
         return self._push_packed(packed, len(packed))
 
@@ -223,7 +214,7 @@ class RangeBarProcessor:
 
     @classmethod
     def restore(
-        cls, snapshot: bytes, *, threshold_dbps: int | None = None, symbol: str | None = None
+        cls, snapshot: bytes | bytearray | memoryview, *, threshold_dbps: int | None = None, symbol: str | None = None
     ) -> RangeBarProcessor:
         """Make a processor from a snapshot; it goes on exactly where the other one stood.
 
@@ -237,15 +228,12 @@ class RangeBarProcessor:
                 ``error.reason`` says which.
         """
         data = bytes(memoryview(snapshot))
-        label, size = ffi.new("uint8_t[]", _MAX_LABEL), ffi.new("size_t *")
+        label, size = ffi.new("uint8_t[]", MAX_LABEL), ffi.new("size_t *")
         out = ffi.new("RbProcessor **")
-        status = lib.rb_processor_restore(data, len(data), label, _MAX_LABEL, size, out)
-
-        if status in _SNAPSHOT_PROBLEMS:
-            raise SnapshotError(*_SNAPSHOT_PROBLEMS[status])
+        status = lib.rb_processor_restore(data, len(data), label, MAX_LABEL, size, out)
 
         if status < 0:
-            check(status, _RESOURCE)
+            refuse_snapshot(status)
 
         processor = cls.__new__(cls)
         processor._adopt(out[0], 0, "", False)
@@ -367,51 +355,6 @@ class RangeBarProcessor:
         refuse_trade(status, packed, index, _last_id(self._info()))
 
 
-def _threshold(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise InvalidThresholdError(value)
-
-    number = value.__index__()
-
-    if not 1 <= number <= 100_000:
-        raise InvalidThresholdError(value)
-
-    return number
-
-
-def _position(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**63:
-        raise ValueError(f"last_agg_trade_id {value!r} is no trade id; -1 goes on before the first id, 0")
-
-    return value
-
-
-def _label(symbol: object) -> None:
-    if not isinstance(symbol, str):
-        raise InvalidSymbolError(symbol, f"is a {type(symbol).__name__}", "give a str")
-
-    try:
-        size = len(symbol.encode())
-    except UnicodeEncodeError:
-        raise InvalidSymbolError(symbol, "is no UTF-8 text") from None
-
-    if size > _MAX_LABEL:
-        raise InvalidSymbolError(symbol, f"has {size} bytes as UTF-8", f"at most {_MAX_LABEL} fit into a snapshot")
-
-
-def _first_other(batch: Sequence[object]) -> object:
-    return next((trade for trade in batch if not isinstance(trade, Trade)), None)
-
-
 def _last_id(info: CData) -> int | None:
     position: int = info.position
     return None if position == lib.RB_NO_POSITION else position
-
-
-def _no_trade(value: object, method: str) -> TypeError:
-    several = "push_many" if method == "push" else "push"
-    return TypeError(
-        f"{method}() takes {'a Trade' if method == 'push' else 'an iterable of Trades'}, and got a "
-        f"{type(value).__name__}; make one by Trade(agg_trade_id, price, quantity, timestamp_us, is_buyer_maker), "
-        f"or use {several}() for {'several' if method == 'push' else 'one'}"
-    )

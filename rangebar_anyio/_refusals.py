@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 from rangebar_anyio._decimals import e8_text, to_e8
-from rangebar_anyio._errors import InternalError, InvalidTradeError, OutOfOrderError
+from rangebar_anyio._errors import InternalError, InvalidTradeError, OutOfOrderError, SnapshotError
 from rangebar_anyio._native import TRADE_SIZE, lib
 from rangebar_anyio._trade import Trade
 
@@ -30,6 +30,24 @@ _PROBLEMS = {
     lib.RB_ERR_PRICE_INEXACT: ("price", "is no number with at most 8 decimals", "round it to 8 decimals first"),
     lib.RB_ERR_QUANTITY_INEXACT: ("quantity", "is no number with at most 8 decimals", "round it to 8 decimals first"),
 }
+
+
+_SNAPSHOT_PROBLEMS = {
+    lib.RB_ERR_SNAPSHOT_LENGTH: ("length", "is shorter or longer than it says"),
+    lib.RB_ERR_SNAPSHOT_MAGIC: ("magic", "is none: it does not begin like one"),
+    lib.RB_ERR_SNAPSHOT_VERSION: ("version", "was written by another version of this library"),
+    lib.RB_ERR_SNAPSHOT_CHECKSUM: ("checksum", "is damaged: its checksum does not fit"),
+    lib.RB_ERR_SNAPSHOT_CONTENT: ("content", "holds values that no processor has"),
+    lib.RB_ERR_SNAPSHOT_LABEL: ("label", "has a label that is too long"),
+}
+
+
+def refuse_snapshot(status: int) -> NoReturn:
+    """Raise what a status says about bytes that should be a snapshot."""
+    if status in _SNAPSHOT_PROBLEMS:
+        raise SnapshotError(*_SNAPSHOT_PROBLEMS[status])
+
+    raise InternalError("RangeBarProcessor", status)
 
 
 def refuse_trade(status: int, packed: bytes, index: int | None, last_id: int | None) -> NoReturn:

@@ -68,7 +68,10 @@ class Trade:
 
         # The usual case in one look; whatever is unusual is sorted out below, at leisure.
         if (
-            type(agg_trade_id) is type(timestamp_us) is type(first_trade_id) is type(last_trade_id) is int
+            type(agg_trade_id) is int
+            and type(timestamp_us) is int
+            and type(first_trade_id) is int
+            and type(last_trade_id) is int
             and 0 <= agg_trade_id <= MAX_E8
             and 0 <= first_trade_id <= last_trade_id <= MAX_E8
             and 0 <= timestamp_us <= MAX_TIMESTAMP_US

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from rangebar_anyio import Bar, BarTable, RangeBarProcessor, Trade
 from rangebar_anyio.testing import tapes, thresholds
 from tests.engine.helpers import bars_of, columns
 
+ROOT = Path(__file__).parents[2]
 TAPE = [Trade(number, 100 + number % 7, "1.5", 1_000 * number, number % 3 == 0) for number in range(1, 200)]
 EXACT = [
     "open", "high", "low", "close", "volume", "turnover", "vwap", "buy_volume", "sell_volume", "buy_turnover",
@@ -254,3 +258,25 @@ def test_bars_of_a_table_keep_nothing_alive(table: BarTable) -> None:
     bar = table[0]
     assert isinstance(bar, Bar)
     assert isinstance(bar._raw, bytes)
+
+
+SHUTDOWN = """
+import gc, threading
+import {module} as arrow
+from rangebar_anyio import RangeBarProcessor
+from tests.engine.test_bar_table import TAPE, table_of
+table = table_of(TAPE)
+capsules = [table.__arrow_c_stream__(), table.__arrow_c_schema__(), table.exact.__arrow_c_stream__()]
+held = [arrow.{make}(table), arrow.{make}(table_of(TAPE))]
+cycle = [table.__arrow_c_stream__()]
+cycle.append(cycle)
+processor = RangeBarProcessor(250)
+"""
+
+
+@pytest.mark.parametrize(("module", "make"), [("pyarrow", "table"), ("polars", "DataFrame")])
+def test_whatever_is_left_at_the_end_of_the_program_is_freed_quietly(module: str, make: str) -> None:
+    pytest.importorskip(module)
+    code = SHUTDOWN.format(module=module, make=make)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -247,3 +249,54 @@ def test_a_sum_that_leaves_its_range_is_refused() -> None:
     largest = 2**63 - 1
     wide = {"price": array("q", [largest] * 199), "quantity": array("q", [largest] * 199)}
     refused(InvalidTradeError, "row 3: quantity .* takes a sum over the bar out of its range", **wide)
+
+
+def test_a_masked_array_is_refused() -> None:
+    np: Any = pytest.importorskip("numpy")
+    masked = np.ma.masked_equal(np.array(columns(TAPE)["price"]), 100 * 10**8)
+    refused(InvalidColumnError, "column price: a masked array may miss values", price=masked)
+
+
+def test_missing_values_are_refused() -> None:
+    pyarrow: Any = pytest.importorskip("pyarrow")
+    numbers = [None, *range(2, 200)]
+    refused(
+        InvalidColumnError, "column agg_trade_id: float64 is no column of int64", agg_trade_id=pyarrow.array(numbers)
+    )
+    refused(InvalidTradeError, "row 0: price nan is no finite number", price=pyarrow.array([None, *[1.5] * 198]))
+
+
+def test_the_memory_of_a_processor_does_not_grow_with_the_trades() -> None:
+    statm = Path("/proc/self/statm")
+
+    if not statm.exists():
+        pytest.skip("only Linux says how much memory a process uses in a file")
+
+    if "asan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("AddressSanitizer keeps freed memory for a while")
+
+    def used() -> int:
+        return int(statm.read_text().split()[1]) * 4096
+
+    rows = 20_000
+    ids, price = array("q", range(rows)), array("q", [10**8] * rows)
+    ones, sides = array("q", [10**8] * rows), bytes(rows)
+
+    with RangeBarProcessor(100_000) as processor:
+
+        def push_all(rounds: range) -> int:
+            for number in rounds:
+                numbers = memoryview(array("q", range(number * rows, (number + 1) * rows)))
+                processor.push_columns(
+                    agg_trade_id=numbers, timestamp_us=ids, price=price, quantity=ones, is_buyer_maker=sides
+                )
+
+            return used()
+
+        before = push_all(range(20))
+        after = push_all(range(20, 120))
+        forming = processor.forming
+
+    assert forming is not None
+    assert forming.agg_record_count == 120 * rows
+    assert after - before < 4 * 2**20

@@ -49,6 +49,17 @@ def test_a_position_that_is_no_id_is_refused(position: Any) -> None:
         RangeBarProcessor(250, last_agg_trade_id=position)
 
 
+def test_numpy_integers_are_integers_here_too() -> None:
+    np: Any = pytest.importorskip("numpy")
+
+    with RangeBarProcessor(np.int32(250), last_agg_trade_id=np.int64(7)) as processor:
+        assert (processor.threshold_dbps, processor.last_agg_trade_id) == (250, 7)
+
+    for value in (np.bool_(True), np.array([250]), np.float64(250)):
+        with pytest.raises(InvalidThresholdError):
+            RangeBarProcessor(value)
+
+
 def test_a_position_is_gone_on_from_and_what_lies_between_is_missing() -> None:
     with RangeBarProcessor(250, last_agg_trade_id=-1) as processor:
         assert processor.last_agg_trade_id == -1

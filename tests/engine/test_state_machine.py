@@ -97,4 +97,6 @@ class ThreeEngines(RuleBasedStateMachine):
             self.restored.close()
 
 
+# With many examples this takes minutes.
+pytestmark = pytest.mark.timeout(600)
 test_three_engines = ThreeEngines.TestCase
