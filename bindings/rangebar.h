@@ -241,6 +241,42 @@ extern "C" {
 // `RbProcessorInfo`, for `rb_struct_size`.
 #define RB_STRUCT_PROCESSOR_INFO 5
 
+// `RbFeedConfig`, for `rb_struct_size`.
+#define RB_STRUCT_FEED_CONFIG 6
+
+// `RbLaneSpec`, for `rb_struct_size`.
+#define RB_STRUCT_LANE_SPEC 7
+
+// `RbLaneAdded`, for `rb_struct_size`.
+#define RB_STRUCT_LANE_ADDED 8
+
+// `RbFeedSummary`, for `rb_struct_size`.
+#define RB_STRUCT_FEED_SUMMARY 9
+
+// `RbLaneBar`, for `rb_struct_size`.
+#define RB_STRUCT_LANE_BAR 10
+
+// `RbPage`, for `rb_struct_size`.
+#define RB_STRUCT_PAGE 11
+
+// `RbFeedEvent`, for `rb_struct_size`.
+#define RB_STRUCT_FEED_EVENT 12
+
+// `RbSequenceInfo`, for `rb_struct_size`.
+#define RB_STRUCT_SEQUENCE_INFO 13
+
+// `RbSymbolInfo`, for `rb_struct_size`.
+#define RB_STRUCT_SYMBOL_INFO 14
+
+// `RbConnectionInfo`, for `rb_struct_size`.
+#define RB_STRUCT_CONNECTION_INFO 15
+
+// `RbLaneInfo`, for `rb_struct_size`.
+#define RB_STRUCT_LANE_INFO 16
+
+// `RbFeedTotals`, for `rb_struct_size`.
+#define RB_STRUCT_FEED_TOTALS 17
+
 // The bars of one batch, in memory that belongs to the library.
 typedef struct RbBars RbBars;
 
@@ -687,7 +723,7 @@ typedef struct RbColumns {
     uint32_t quantity_is_float;
 } RbColumns;
 
-// What RANGE_BARS derives from a bar's sums, in the floats of the scaled values.
+// What RANGE_BARS derives from a bar's sums.
 typedef struct RbFeatures {
     // Volume-weighted average price, units of 10^-8, truncated towards zero; the open while the volume is 0.
     int64_t vwap_e8;

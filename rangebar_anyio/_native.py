@@ -122,7 +122,26 @@ def _load() -> Library:
     return check_library(cast(Library, opened), path)
 
 
-_STRUCTS = ("RbWide", "RbTick", "RbBar", "RbFeatures", "RbColumns", "RbProcessorInfo")
+_STRUCTS = (
+    "RbWide",
+    "RbTick",
+    "RbBar",
+    "RbFeatures",
+    "RbColumns",
+    "RbProcessorInfo",
+    "RbFeedConfig",
+    "RbLaneSpec",
+    "RbLaneAdded",
+    "RbFeedSummary",
+    "RbLaneBar",
+    "RbPage",
+    "RbFeedEvent",
+    "RbSequenceInfo",
+    "RbSymbolInfo",
+    "RbConnectionInfo",
+    "RbLaneInfo",
+    "RbFeedTotals",
+)
 
 
 def check_library(opened: Library, path: str) -> Library:

@@ -28,6 +28,30 @@ pub const RB_STRUCT_FEATURES: u32 = 3;
 pub const RB_STRUCT_COLUMNS: u32 = 4;
 /// `RbProcessorInfo`, for `rb_struct_size`.
 pub const RB_STRUCT_PROCESSOR_INFO: u32 = 5;
+/// `RbFeedConfig`, for `rb_struct_size`.
+pub const RB_STRUCT_FEED_CONFIG: u32 = 6;
+/// `RbLaneSpec`, for `rb_struct_size`.
+pub const RB_STRUCT_LANE_SPEC: u32 = 7;
+/// `RbLaneAdded`, for `rb_struct_size`.
+pub const RB_STRUCT_LANE_ADDED: u32 = 8;
+/// `RbFeedSummary`, for `rb_struct_size`.
+pub const RB_STRUCT_FEED_SUMMARY: u32 = 9;
+/// `RbLaneBar`, for `rb_struct_size`.
+pub const RB_STRUCT_LANE_BAR: u32 = 10;
+/// `RbPage`, for `rb_struct_size`.
+pub const RB_STRUCT_PAGE: u32 = 11;
+/// `RbFeedEvent`, for `rb_struct_size`.
+pub const RB_STRUCT_FEED_EVENT: u32 = 12;
+/// `RbSequenceInfo`, for `rb_struct_size`.
+pub const RB_STRUCT_SEQUENCE_INFO: u32 = 13;
+/// `RbSymbolInfo`, for `rb_struct_size`.
+pub const RB_STRUCT_SYMBOL_INFO: u32 = 14;
+/// `RbConnectionInfo`, for `rb_struct_size`.
+pub const RB_STRUCT_CONNECTION_INFO: u32 = 15;
+/// `RbLaneInfo`, for `rb_struct_size`.
+pub const RB_STRUCT_LANE_INFO: u32 = 16;
+/// `RbFeedTotals`, for `rb_struct_size`.
+pub const RB_STRUCT_FEED_TOTALS: u32 = 17;
 
 /// Bytes of a struct as this library was built, 0 for an unknown one: a caller compares them with its own.
 #[unsafe(no_mangle)]
@@ -39,6 +63,18 @@ pub extern "C" fn rb_struct_size(which: u32) -> usize {
         RB_STRUCT_FEATURES => size_of::<Features>(),
         RB_STRUCT_COLUMNS => size_of::<RbColumns>(),
         RB_STRUCT_PROCESSOR_INFO => size_of::<RbProcessorInfo>(),
+        RB_STRUCT_FEED_CONFIG => size_of::<RbFeedConfig>(),
+        RB_STRUCT_LANE_SPEC => size_of::<RbLaneSpec>(),
+        RB_STRUCT_LANE_ADDED => size_of::<RbLaneAdded>(),
+        RB_STRUCT_FEED_SUMMARY => size_of::<RbFeedSummary>(),
+        RB_STRUCT_LANE_BAR => size_of::<RbLaneBar>(),
+        RB_STRUCT_PAGE => size_of::<RbPage>(),
+        RB_STRUCT_FEED_EVENT => size_of::<RbFeedEvent>(),
+        RB_STRUCT_SEQUENCE_INFO => size_of::<RbSequenceInfo>(),
+        RB_STRUCT_SYMBOL_INFO => size_of::<RbSymbolInfo>(),
+        RB_STRUCT_CONNECTION_INFO => size_of::<RbConnectionInfo>(),
+        RB_STRUCT_LANE_INFO => size_of::<RbLaneInfo>(),
+        RB_STRUCT_FEED_TOTALS => size_of::<RbFeedTotals>(),
         _ => 0,
     }
 }
