@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from _tape import Tape
-
-try:
-    import numba
-except ImportError:  # the other sides run without it
-    numba = None
 
 __all__ = ("numba_side",)
 
@@ -55,8 +51,10 @@ def _bars(price: Any, quantity: Any, time: Any, maker: Any, width: float, out: A
 
 def numba_side(tape: Tape, threshold_dbps: int) -> Callable[[], object] | None:
     """Return the loop over a tape, compiled and run once; ``None`` without numba."""
-    if numba is None:
-        return None
+    if find_spec("numba") is None:
+        return None  # the other sides run without it
+
+    import numba
 
     compiled = numba.njit(_bars)
     columns = tape.floats()

@@ -132,8 +132,8 @@ fn clean(values: &[f64; LANES]) -> Option<Lanes> {
         let shifted = product + ROUNDER;
         let rounded = shifted - ROUNDER;
         let near = (product - rounded).abs() <= rounded * f64::EPSILON;
-        // Every comparison is false for NaN; a zero may have either sign.
-        clean &= (value >= 0.0) & (rounded < EXACT_UNITS) & near;
+        // Not near: NaN, as in every comparison, and a negative value, whose bound is negative.
+        clean &= near & (rounded < EXACT_UNITS);
         *unit = shifted.to_bits().wrapping_sub(ROUNDER.to_bits()) as i64;
     }
     clean.then_some(units)

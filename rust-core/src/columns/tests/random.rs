@@ -193,3 +193,19 @@ fn a_block_is_taken_at_once_where_it_is_exact_and_left_alone_where_not() {
     assert_eq!(taken(|tape| tape.quantity[100] = i64::MAX), None, "wide");
     assert_eq!(taken(|tape| tape.last[100] = i64::MAX), None, "many");
 }
+
+#[test]
+fn prices_and_quantities_of_every_width_are_summed_exactly() {
+    for price_bits in 0..48 {
+        for quantity_bits in 0..63 {
+            let random = &mut Random::new(64 * price_bits + quantity_bits);
+            let mut tape = Tape::flat(8 + 2 * BLOCK);
+            for row in 0..tape.rows() {
+                tape.price[row] = (1 << 50) + random.below(1 << price_bits);
+                tape.quantity[row] = random.below(1 << quantity_bits);
+            }
+            let (bars, _) = assert_equal(rule(100_000), &[tape.all()]);
+            assert_eq!(bars, []);
+        }
+    }
+}

@@ -11,7 +11,7 @@ type Damage = (TradeError, fn(&mut Tape, usize));
 type Excess = (fn(&mut Tape), usize);
 
 /// Everything that can be wrong with one row.
-const DAMAGE: [Damage; 17] = [
+const DAMAGE: [Damage; 18] = [
     (TradeError::Order, |tape, row| {
         tape.id[row] = tape.id[row - 1]
     }),
@@ -37,6 +37,10 @@ const DAMAGE: [Damage; 17] = [
         tape.last[row] = tape.first[row] - 1
     }),
     (TradeError::TradeIds, |tape, row| tape.last[row] = i64::MIN),
+    (TradeError::TradeIds, |tape, row| {
+        // The difference wraps to 1.
+        (tape.first[row], tape.last[row]) = (i64::MAX, i64::MIN);
+    }),
 ];
 
 #[test]
