@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
@@ -270,11 +269,3 @@ def _restore(rows: bytes, threshold_dbps: int, symbol: str, venue: str) -> BarTa
         raise ValueError(f"bars have {BAR_SIZE} bytes each, and {len(rows)} bytes are no whole number of them")
 
     return BarTable._from_rows(memoryview(rows), threshold_dbps=threshold_dbps, symbol=symbol, venue=venue)
-
-
-def column_type(name: str) -> type:
-    """Say what a column of a table holds: ``datetime``, ``int`` or ``float``."""
-    if name in ("open_time", "close_time"):
-        return datetime
-
-    return int if name in INTEGER_COLUMNS else float
