@@ -482,7 +482,7 @@ typedef struct RbFeedSummary {
     uint64_t bars_queued;
     // Events that wait to be popped.
     uint64_t events_queued;
-    // Live trades that this call took into bars.
+    // Live trades taken into bars since the last `rb_feed_receive` or `rb_feed_resume` began.
     uint64_t trades_taken;
     // 1 when anything waits for room among the bars: pop some, then resume.
     uint64_t is_paused;
@@ -563,7 +563,7 @@ typedef struct RbSequenceInfo {
     int64_t expected;
     // The highest id known at or above that, `RB_NO_POSITION` at the live edge.
     int64_t highest_seen;
-    // Time of the last trade taken, or `RB_NO_TIME`.
+    // The latest time of the trades taken, or `RB_NO_TIME`.
     int64_t last_time_us;
     // Trades in its hold.
     uint64_t held;
@@ -897,7 +897,7 @@ rb_status rb_feed_receive(struct RbFeed *feed,
 // `feed` is NULL or a live handle, `summary` NULL or valid for a write.
 rb_status rb_feed_resume(struct RbFeed *feed, struct RbFeedSummary *summary);
 
-// How the feed stands; `trades_taken` is that of the last call that took live trades.
+// How the feed stands.
 //
 // # Safety
 // `feed` is NULL or a live handle, `summary` NULL or valid for a write.

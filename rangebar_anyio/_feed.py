@@ -203,7 +203,7 @@ class Feed:
         """
         out = self._summary
         given = data if type(data) is bytes else _native.ffi.from_buffer("uint8_t[]", data)
-        status = lib.rb_feed_receive(self._handle, connection, given, len(data), out)
+        status = lib.rb_feed_receive(self._handle, connection, given, len(given), out)
 
         if status < 0:
             _must(status, f"connection {connection}")
@@ -215,7 +215,7 @@ class Feed:
         return self._summary_of(lib.rb_feed_resume(self._handle, self._summary))
 
     def summary(self) -> FeedSummary:
-        """Look at how the feed stands; ``trades_taken`` is that of the last ``receive_data`` or ``resume``."""
+        """Look at how the feed stands."""
         return self._summary_of(lib.rb_feed_summary(self._handle, self._summary))
 
     def _summary_of(self, status: int) -> FeedSummary:

@@ -52,7 +52,7 @@ class TradesDiffer:
 
 @dataclass(frozen=True, slots=True)
 class IdsRestarted:
-    """``id`` is below ``expected`` and yet more than 60 s later than the last trade taken.
+    """``id`` is below ``expected`` and yet more than 60 s later than every trade taken.
 
     Ids began anew, or the position belongs to another market. The trade was dropped. One per sequence waits.
     """

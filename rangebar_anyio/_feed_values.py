@@ -22,7 +22,7 @@ class UnitRefused(ValueError):
 class FeedSummary(NamedTuple):
     """What one read did, and how the feed stands after it.
 
-    ``trades_taken`` are trades that this call took into bars. While ``is_paused`` something waits for room among the
+    ``trades_taken`` are live trades taken into bars since ``receive_data`` or ``resume`` was last called. While ``is_paused`` something waits for room among the
     bars: stop reading sockets, take bars, then :meth:`Feed.resume`.
     """
 

@@ -11,7 +11,7 @@ use crate::decode::TimeUnit;
 use crate::processor::Processor;
 use crate::tick::{Tick, TradeError};
 
-/// A trade below the expected id whose time is this much after the last trade taken was never a duplicate, microseconds.
+/// A trade below the expected id that is this much later than all taken was never a duplicate, microseconds.
 pub const RESTART_AFTER_US: i64 = 60_000_000;
 /// The largest id that is believed; it leaves room for sums of ids.
 pub const MAX_ID: i64 = i64::MAX / 4;
@@ -103,7 +103,10 @@ pub struct Sequence {
     /// Ticket of the last restarted-ids event.
     pub restart_ticket: Option<u64>,
     expected: Option<i64>,
-    last_time_us: Option<i64>,
+    /// The latest of all times taken: a time may step back, and then a true duplicate is later than the last trade.
+    latest_time_us: Option<i64>,
+    /// Ids were skipped since the last trade, so a late copy of one of them may be later than all taken.
+    has_skipped: bool,
     highest_seen: Option<i64>,
     /// By id, each above the expected id unless the bar queue is full.
     hold: VecDeque<UnitTick>,
@@ -113,7 +116,7 @@ pub struct Sequence {
 
 impl Sequence {
     /// A sequence without lanes that expects `expected`, or takes any first trade.
-    pub fn new(id: u64, expected: Option<i64>, last_time_us: Option<i64>) -> Self {
+    pub fn new(id: u64, expected: Option<i64>, latest_time_us: Option<i64>) -> Self {
         Self {
             id,
             lanes: Vec::new(),
@@ -124,7 +127,8 @@ impl Sequence {
             skip_ticket: None,
             restart_ticket: None,
             expected,
-            last_time_us,
+            latest_time_us,
+            has_skipped: false,
             highest_seen: None,
             hold: VecDeque::new(),
             has_unannounced: false,
@@ -138,9 +142,9 @@ impl Sequence {
         self.expected
     }
 
-    /// Time of the last trade taken, when known.
-    pub fn last_time_us(&self) -> Option<i64> {
-        self.last_time_us
+    /// The latest time of the trades taken, when known.
+    pub fn latest_time_us(&self) -> Option<i64> {
+        self.latest_time_us
     }
 
     /// The highest id seen at or above the expected one.
@@ -155,13 +159,13 @@ impl Sequence {
     }
 
     /// Adds a lane that stands at this sequence's position.
-    pub fn add(&mut self, lane: Lane, last_time_us: Option<i64>) {
+    pub fn add(&mut self, lane: Lane, latest_time_us: Option<i64>) {
         let threshold = |lane: &Lane| lane.processor.rule().threshold_dbps();
         let at = self
             .lanes
             .partition_point(|other| threshold(other) <= threshold(&lane));
         self.lanes.insert(at, lane);
-        self.last_time_us = self.last_time_us.max(last_time_us);
+        self.latest_time_us = self.latest_time_us.max(latest_time_us);
         self.refresh();
     }
 
@@ -180,8 +184,12 @@ impl Sequence {
             None => Verdict::Next,
             Some(expected) if tick.agg_trade_id == expected => Verdict::Next,
             Some(expected) if tick.agg_trade_id > expected => Verdict::Ahead,
-            Some(_) => match self.last_time_us {
-                Some(last) if tick.timestamp_us - last > RESTART_AFTER_US => Verdict::Restarted,
+            Some(_) => match self.latest_time_us {
+                Some(latest)
+                    if tick.timestamp_us - latest > RESTART_AFTER_US && !self.has_skipped =>
+                {
+                    Verdict::Restarted
+                }
                 _ => Verdict::Duplicate,
             },
         }
@@ -244,7 +252,8 @@ impl Sequence {
             }
         }
         self.expected = Some(next.tick.agg_trade_id + 1);
-        self.last_time_us = Some(next.tick.timestamp_us);
+        self.latest_time_us = self.latest_time_us.max(Some(next.tick.timestamp_us));
+        self.has_skipped = false;
         if self.gap_told && self.highest_seen < self.expected {
             self.gap_told = false;
         }
@@ -280,8 +289,7 @@ impl Sequence {
     /// Goes on after `to_id` though the trades up to it never came.
     pub fn skip_to(&mut self, to_id: i64) {
         self.expected = Some(to_id + 1);
-        // The next duplicate may be of a trade that was skipped, so no time to compare it with.
-        self.last_time_us = None;
+        self.has_skipped = true;
         if self.highest_seen < self.expected {
             self.gap_told = false;
         }
@@ -354,7 +362,8 @@ impl Sequence {
         self.gap_told |= other.gap_told;
         self.is_on_page |= other.is_on_page;
         self.highest_seen = self.highest_seen.max(other.highest_seen);
-        self.last_time_us = self.last_time_us.max(other.last_time_us);
+        self.latest_time_us = self.latest_time_us.max(other.latest_time_us);
+        self.has_skipped |= other.has_skipped;
         let twice = other
             .hold
             .into_iter()

@@ -56,6 +56,9 @@ def test_bytearrays_and_views_are_read_too() -> None:
     feed, connection, _ = feed_with_lane()
     assert feed.receive_data(connection, bytearray(event(row(10)))).trades_taken == 1
     assert feed.receive_data(connection, memoryview(event(row(11)))).trades_taken == 1
+    wide = events(tape(12, 40))
+    wide += frame(b"x" * (-(len(wide) + 2) % 4), 9)
+    assert feed.receive_data(connection, memoryview(wide).cast("I")).trades_taken == 29
     assert feed.receive_data(connection, b"").trades_taken == 0
 
 

@@ -85,7 +85,7 @@ pub enum Event {
         /// How many since the last event was taken.
         count: u64,
     },
-    /// An id below the expected with a time far above the last one's.
+    /// An id below the expected with a time far above all taken.
     IdsRestarted {
         /// Whose.
         sequence: u64,
@@ -95,7 +95,7 @@ pub enum Event {
         expected: i64,
         /// Its time, microseconds.
         time_us: i64,
-        /// Time of the last trade taken, microseconds.
+        /// The latest time of the trades taken, microseconds.
         last_time_us: i64,
     },
     /// A lane took its first trade.

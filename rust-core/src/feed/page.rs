@@ -8,6 +8,8 @@ use crate::sequence::{Sequence, UnitTick, Verdict};
 
 /// The largest answer that is read, in bytes; a thousand rows have less than 256 KiB.
 pub const MAX_PAGE_BYTES: usize = 16 << 20;
+/// Rows without a trade in them after which an answer is no page of trades.
+const MAX_REFUSED: usize = 10_000;
 /// Room for rows that is kept between pages.
 const KEPT_ROWS: usize = 2_000;
 
@@ -30,7 +32,9 @@ impl Rows {
         let mut last_id = 0;
         for row in page_trades(body) {
             match row {
-                Err(row) if row.fatal => return Err(FeedError::Page),
+                Err(row) if row.fatal || self.refused.len() >= MAX_REFUSED => {
+                    return Err(FeedError::Page);
+                }
                 Err(row) => self.refused.push((
                     row.agg_trade_id.unwrap_or(last_id),
                     Refusal::Text(row.reason),

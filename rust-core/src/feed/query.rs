@@ -82,7 +82,7 @@ impl Feed {
             symbol,
             expected: found.expected(),
             highest_seen: found.highest_seen(),
-            last_time_us: found.last_time_us(),
+            last_time_us: found.latest_time_us(),
             held: found.held(),
             lanes: found.lanes.len(),
             is_fetching: found.is_fetching,

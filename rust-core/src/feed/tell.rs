@@ -33,7 +33,7 @@ impl Core {
                 id: tick.agg_trade_id,
                 expected: sequence.expected().unwrap_or(0),
                 time_us: tick.timestamp_us,
-                last_time_us: sequence.last_time_us().unwrap_or(0),
+                last_time_us: sequence.latest_time_us().unwrap_or(0),
             }));
         }
     }

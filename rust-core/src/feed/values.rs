@@ -59,7 +59,7 @@ pub struct Summary {
     pub bars_queued: usize,
     /// Events that wait to be popped.
     pub events_queued: usize,
-    /// Trades that this call took into bars.
+    /// Live trades taken into bars since the last call to receive or resume began.
     pub trades_taken: u64,
     /// Whether anything waits for room among the bars: pop some, then resume.
     pub is_paused: bool,
@@ -118,7 +118,7 @@ pub struct SequenceInfo {
     pub expected: Option<i64>,
     /// The highest id known at or above that; `None` at the live edge.
     pub highest_seen: Option<i64>,
-    /// Time of the last trade taken, when known.
+    /// The latest time of the trades taken, when known.
     pub last_time_us: Option<i64>,
     /// Trades in its hold.
     pub held: usize,

@@ -235,7 +235,7 @@ pub unsafe extern "C" fn rb_feed_resume(feed: *mut RbFeed, summary: *mut RbFeedS
     unsafe { answer(feed, summary, |inner| Ok(inner.feed.resume().into())) }
 }
 
-/// How the feed stands; `trades_taken` is that of the last call that took live trades.
+/// How the feed stands.
 ///
 /// # Safety
 /// `feed` is NULL or a live handle, `summary` NULL or valid for a write.

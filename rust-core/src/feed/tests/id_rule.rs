@@ -106,6 +106,20 @@ fn below_and_yet_a_minute_later_means_that_ids_restarted() {
 }
 
 #[test]
+fn a_true_duplicate_is_none_though_times_stepped_back() {
+    let mut bench = Bench::roomy();
+    bench.lane(250, Some(9));
+    bench.live(10);
+    bench.live_tick(&Tick {
+        timestamp_us: trade(10).timestamp_us - 3_600_000_000,
+        ..trade(11)
+    });
+    bench.live(10);
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.symbol_info().duplicates, 1);
+}
+
+#[test]
 fn the_time_of_a_stored_position_counts_too() {
     let mut bench = Bench::roomy();
     let spec = LaneSpec {

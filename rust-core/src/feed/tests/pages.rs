@@ -197,6 +197,9 @@ fn what_is_no_page_changes_nothing() {
         let outcome = bench.feed.backfill(bench.symbol, 10, body.as_bytes());
         assert_eq!(outcome, Err(FeedError::Page), "{body}");
     }
+    let nothing = format!("[{}{{}}]", "{},".repeat(20_000));
+    let outcome = bench.feed.backfill(bench.symbol, 10, nothing.as_bytes());
+    assert_eq!(outcome, Err(FeedError::Page));
     let descending = page_of([10, 12, 11]);
     let outcome = bench.feed.backfill(bench.symbol, 10, descending.as_bytes());
     assert_eq!(outcome, Err(FeedError::PageOrder));

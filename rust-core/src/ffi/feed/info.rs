@@ -15,7 +15,7 @@ pub struct RbSequenceInfo {
     pub expected: i64,
     /// The highest id known at or above that, `RB_NO_POSITION` at the live edge.
     pub highest_seen: i64,
-    /// Time of the last trade taken, or `RB_NO_TIME`.
+    /// The latest time of the trades taken, or `RB_NO_TIME`.
     pub last_time_us: i64,
     /// Trades in its hold.
     pub held: u64,

@@ -122,7 +122,7 @@ pub struct RbFeedSummary {
     pub bars_queued: u64,
     /// Events that wait to be popped.
     pub events_queued: u64,
-    /// Live trades that this call took into bars.
+    /// Live trades taken into bars since the last `rb_feed_receive` or `rb_feed_resume` began.
     pub trades_taken: u64,
     /// 1 when anything waits for room among the bars: pop some, then resume.
     pub is_paused: u64,
