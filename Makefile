@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV RUSTC_BOOTSTRAP
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python check generate wheel-test memcheck memcheck-c memcheck-python fuzz fuzz-short clean
+.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test memcheck memcheck-c memcheck-python fuzz fuzz-short bench clean
 
 help:
 	@echo "make demo        range bars of a recorded day, as a table"
@@ -23,6 +23,7 @@ help:
 	@echo "make wheel-test  the Python tests against a built wheel in an empty environment"
 	@echo "make memcheck    C client under valgrind, FFI tests under AddressSanitizer"
 	@echo "make fuzz        every parser and snapshot, FUZZ_SECONDS (600) each; make fuzz-short for 15"
+	@echo "make bench       what the library costs, each benchmark beside a baseline of the same run"
 	@echo "make setup       only what the others need: .venv with the package and its tools"
 	@echo "make clean       remove everything that was built or downloaded"
 
@@ -64,14 +65,22 @@ test-rust:
 test-python: setup
 	$(PY) -m pytest $(PYTEST_ARGS)
 
-check: setup
+check: check-rust check-python check-types check-generated
+
+check-rust:
 	cargo fmt --all --check
-	cargo clippy $(CARGO_FLAGS) --all-targets --quiet -- -D warnings
 	cargo fmt --manifest-path rust-fuzz/Cargo.toml --check
+	cargo clippy $(CARGO_FLAGS) --all-targets --quiet -- -D warnings
+
+check-python: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+check-types: setup
 	$(PY) -m mypy
 	$(PY) -m pyright
+
+check-generated: setup
 	$(PY) build.py --check
 
 generate: setup
@@ -110,7 +119,7 @@ memcheck-c:
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 ASAN := .cache/asan
 # The tests that lean on the C boundary.
-ASAN_TESTS = $(wildcard tests/ffi tests/decode)
+ASAN_TESTS = $(wildcard tests/ffi tests/decode tests/feed)
 
 memcheck-python: setup
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo build $(CARGO_FLAGS) --lib --target $(HOST) --target-dir target/asan
@@ -118,6 +127,7 @@ memcheck-python: setup
 	mkdir -p $(ASAN)
 	cp -R rangebar_anyio pyproject.toml tests $(ASAN)
 	cp target/asan/$(HOST)/debug/librangebar_core.so $(ASAN)/rangebar_anyio
+	nm -D $(ASAN)/rangebar_anyio/librangebar_core.so | grep -q __asan_init
 	cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 		"$(CURDIR)/$(PY)" -m pytest --override-ini timeout=300 $(ASAN_TESTS)
 
@@ -130,6 +140,15 @@ fuzz:
 
 fuzz-short:
 	rust-fuzz/run 15
+
+# --- benchmarks -----------------------------------------------------------------------------------------------------
+
+.venv/.bench: .venv/.requirements requirements/bench.txt
+	@$(PIP) install --quiet --requirement requirements/bench.txt
+	@touch $@
+
+bench: setup .venv/.bench
+	@for program in benchmarks/bench_*.py; do echo "== $$program"; $(PY) $$program || exit 1; done
 
 # --- the end --------------------------------------------------------------------------------------------------------
 
