@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
+from .._feed_values import SymbolInfo
 from ._actions import Action, SaveSnapshots
 from ._budget import Budget
 from ._core import Core, LaneState, Symbol
@@ -272,6 +273,14 @@ class Session:
         """Write a lane's state down for ``Resume``; ``None`` before it is known where the lane begins."""
         number = self._core.lanes[lane].number
         return None if number is None else self._feed.snapshot(number)
+
+    def symbol(self, name: str) -> SymbolInfo:
+        """Look at a symbol: its last trade and its counters; ``KeyError`` for one that the session does not have."""
+        for symbol in self._core.symbols:
+            if symbol.name == name:
+                return self._feed.symbol(symbol.number)
+
+        raise KeyError(name)
 
     def stats(self, now: float) -> StreamStats:
         """Sum up everything counted."""

@@ -17,6 +17,7 @@ from .._session import Notify, Resume, SaveOrigin, SaveSnapshots, Session, Strea
 from .._sources._positions import TradePosition
 from .._stores import SaveSnapshot
 from ._keeper import Keeper
+from ._last_trade import LastTrade, last_trade_of
 from ._start import LanePlan
 
 __all__ = ("BarStream",)
@@ -145,6 +146,19 @@ class BarStream(ObjectReceiveStream[Bar]):
 
         raw = self._session.forming(place)
         return None if raw is None else self._bar(place, raw, is_closed=False)
+
+    def last_trade(self, symbol: str) -> LastTrade | None:
+        """Return the newest trade that went into a symbol's bars; `None` before the first one.
+
+        Raises:
+            KeyError: no such symbol in this stream.
+        """
+        self._raise_if_closed()
+        try:
+            return last_trade_of(self._session.symbol(symbol.upper()))
+        except KeyError:
+            known = ", ".join(dict.fromkeys(name for name, _ in self._places))
+            raise KeyError(f"no symbol {symbol!r} in this stream; it has {known}") from None
 
     @property
     def stats(self) -> StreamStats:

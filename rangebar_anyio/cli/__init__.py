@@ -11,7 +11,9 @@ __all__ = ("main",)
 #: Name of each command and the module it lives in: imported only when it runs, so that none waits for the others.
 _COMMANDS = {
     "demo": "_demo",
+    "stream": "_stream",
     "replay": "_replay",
+    "simulate": "_simulate",
 }
 
 

@@ -28,13 +28,19 @@ class BarOutput(Protocol):
     def write(self, bars: Iterable[Bar]) -> None:
         """Take bars."""
 
+    def flush(self) -> None:
+        """Hand over to the system what was taken, where the format can do that before the end."""
+
 
 @contextmanager
-def open_output(form: str, path: str | None, screen: Console | None = None) -> Iterator[BarOutput]:
+def open_output(
+    form: str, path: str | None, screen: Console | None = None, *, append: bool = False
+) -> Iterator[BarOutput]:
     """Open an output for the length of a block; `screen` is the console that a table on the terminal is printed on.
 
     A file appears under its name only when the block ends without an exception: until then it is `PATH.part`, so no
-    half-written file is ever taken for a whole one.
+    half-written file is ever taken for a whole one. With `append`, lines are added to the end of the file instead, as
+    they come; a Parquet file cannot grow.
     """
     if form == "parquet":
         if path is None:
@@ -50,6 +56,13 @@ def open_output(form: str, path: str | None, screen: Console | None = None) -> I
 
     if path is None:
         yield _Table(TablePrinter(screen)) if form == "table" and screen is not None else _text_output(form, sys.stdout)
+        sys.stdout.flush()
+        return
+
+    if append:
+        with open(path, "a", encoding="utf-8", newline="") as file:
+            yield _text_output(form, file, is_new=file.tell() == 0)
+
         return
 
     with _whole_file(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
@@ -70,25 +83,29 @@ def _whole_file(path: str) -> Iterator[str]:
     os.replace(part, path)
 
 
-def _text_output(form: str, file: IO[str]) -> BarOutput:
+def _text_output(form: str, file: IO[str], *, is_new: bool = True) -> BarOutput:
     if form == "table":
         # No screen, no width: whole rows, whoever reads them.
-        return _Table(TablePrinter(Console(file=file, highlight=False), width=_WHOLE_ROWS))
+        return _Table(TablePrinter(Console(file=file, highlight=False), width=_WHOLE_ROWS), file)
 
-    if form == "csv":
+    if form == "csv" and is_new:
         file.write(csv_header() + "\n")
-        return _Lines(file, bar_to_csv)
 
-    return _Lines(file, bar_to_json)
+    return _Lines(file, bar_to_csv if form == "csv" else bar_to_json)
 
 
 class _Table:
-    def __init__(self, printer: TablePrinter) -> None:
+    def __init__(self, printer: TablePrinter, file: IO[str] | None = None) -> None:
         self._printer = printer
+        self._file = file
 
     def write(self, bars: Iterable[Bar]) -> None:
         for bar in bars:
             self._printer.write(bar)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
 
 
 class _Lines:
@@ -99,3 +116,6 @@ class _Lines:
     def write(self, bars: Iterable[Bar]) -> None:
         encode = self._encode
         self._file.write("".join(encode(bar) + "\n" for bar in bars))
+
+    def flush(self) -> None:
+        self._file.flush()

@@ -30,7 +30,7 @@ def open_parquet(path: str) -> Iterator[ParquetOutput]:
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         output = ParquetOutput(pyarrow, writer, schema)
         yield output
-        output.flush()
+        output.write_group()
 
 
 def _type_of(pyarrow: Any, name: str) -> Any:
@@ -64,9 +64,12 @@ class ParquetOutput:
                 column.append(value if not isinstance(value, datetime) else getattr(bar, name + "_us"))
 
         if len(self._columns["symbol"]) >= _ROW_GROUP:
-            self.flush()
+            self.write_group()
 
     def flush(self) -> None:
+        """Do nothing: a Parquet file is whole only at its end, and small row groups would make it slow to read."""
+
+    def write_group(self) -> None:
         """Write what is collected as one row group."""
         if self._columns["symbol"]:
             self._writer.write_table(self._pyarrow.table(self._columns, schema=self._schema))

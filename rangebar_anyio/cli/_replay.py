@@ -11,9 +11,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from .._errors import RangeBarError
-from .._sources._archive import ArchiveError
 from .._sources._replay import Replay
+from ._failures import failures_on, standard_error
+from ._options import default_format
 from ._outputs import FORMATS, BarOutput, open_output
 from ._table import percent
 
@@ -55,16 +55,13 @@ def command(
     Rows that repeat an id are dropped and counted; ids that never come are listed, and counted on the bar they fall in.
     A row that cannot be read ends the command with code 2 and its file, line and column.
     """
-    status = Console(stderr=True, highlight=False)
-    form = form or _default_format(output)
+    status = standard_error()
+    form = form or default_format(output)
     screen = screen_for(form, output)
-    try:
+    with failures_on(status):
         replay = Replay(files, thresholds, symbol=symbol)
         with open_output(form, output, screen) as sink:
             replay_onto(replay, sink, status, progress=_beside(screen, output), forming=forming, quiet=quiet)
-    except (RangeBarError, OSError) as error:
-        status.print(f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True)
-        sys.exit(2 if isinstance(error, (ArchiveError, ValueError)) else 1)
 
 
 def replay_onto(
@@ -100,14 +97,6 @@ def _beside(screen: Console | None, output: str | None) -> Console | None:
         return None
 
     return screen or Console(stderr=True)
-
-
-def _default_format(output: str | None) -> str:
-    endings = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".txt": "table"}
-    if output is not None:
-        return next((form for ending, form in endings.items() if output.lower().endswith(ending)), "jsonl")
-
-    return "table" if sys.stdout.isatty() else "jsonl"
 
 
 def _write(replay: Replay, sink: BarOutput, advance: Callable[[int], None], forming: bool) -> dict[int, int]:
@@ -170,8 +159,3 @@ def _summary(status: Console, replay: Replay, counts: dict[int, int], seconds: f
     if totals.gap_count > _LISTED_GAPS:
         more = totals.gap_count - _LISTED_GAPS
         status.print(f"[yellow]and {more:,} more gaps[/]; {totals.missing:,} trades missing in all")
-
-
-def _plain(text: str) -> str:
-    """Keep brackets in a file's name from being read as markup."""
-    return text.replace("[", r"\[")

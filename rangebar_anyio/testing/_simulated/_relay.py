@@ -32,6 +32,7 @@ class Relay:
         wires: by the local port of the wire's upstream side, so that the ASGI application finds the wire it talks to.
         on_accept: called for each TCP connection; whether its TLS handshake is to fail.
         tls: speak TLS to the clients.
+        port: the port; 0 for any that is free.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Relay:
         on_accept: Callable[[], bool],
         *,
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self._upstream_port = upstream_port
         self._wires = wires
@@ -49,7 +51,7 @@ class Relay:
         self._own: set[Wire] = set()
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind((_HOST, 0))
+        self._reserved.bind((_HOST, port))
         self.port: int = self._reserved.getsockname()[1]
         self._open = anyio.Event()
         self._listening: anyio.CancelScope | None = None

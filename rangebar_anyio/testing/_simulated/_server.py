@@ -52,9 +52,11 @@ class SimulatedExchange:
             unlike numbers make one of them a stale replica.
         listed: symbols that exist and have no trade.
         tls: speak TLS with this server-side context; `ws_url` and `rest_url` are ``wss`` and ``https`` then.
+        ports: of WebSocket and REST; 0 for any that is free.
         clock: seconds; by default the event loop's clock.
 
     Raises:
+        OSError: a port is taken.
         ImportError: hypercorn is missing (install ``rangebar-anyio[simulate]``).
 
     Example::
@@ -76,6 +78,7 @@ class SimulatedExchange:
         rest_lags_s: Sequence[float] = (0.0,),
         listed: Iterable[str] = (),
         tls: ssl.SSLContext | None = None,
+        ports: tuple[int, int] = (0, 0),
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._exchange = Exchange(
@@ -90,6 +93,7 @@ class SimulatedExchange:
         )
         self._starts = starts
         self._tls = tls
+        self._ports: dict[Side, int] = {"ws": ports[0], "rest": ports[1]}
         self._clock = clock or anyio.current_time
         self._wires: dict[int, Wire] = {}
         self._app = ExchangeApp(self._exchange, self._wires, self._clock, self._changed)
@@ -180,8 +184,8 @@ class SimulatedExchange:
             port = server.getsockname()[1]
             tasks.start_soon(self._serve, server)
 
-            for side in ("ws", "rest"):
-                self._relays[side] = Relay(port, self._wires, partial(self._accept, side), tls=self._tls)
+            for side, own in self._ports.items():
+                self._relays[side] = Relay(port, self._wires, partial(self._accept, side), tls=self._tls, port=own)
                 await tasks.start(self._relays[side].run)
 
             tasks.start_soon(self._play)

@@ -1,0 +1,49 @@
+"""What goes wrong, in one line on standard error and an exit code: 2 for what was asked, 1 for what the world did."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+from .._errors import RangeBarError
+from .._sources._archive import ArchiveError
+
+__all__ = ("failures_on", "leave_quietly", "standard_error")
+
+
+def standard_error() -> Console:
+    """Return a console on standard error for messages, which are never wrapped."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def failures_on(console: Console) -> Iterator[None]:
+    """Turn the errors of a block into a line and an exit code.
+
+    Somebody who reads our output and stops reading (`| head -1`) has what was wanted: no error, code 0.
+    """
+    try:
+        yield
+    except (RangeBarError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            leave_quietly()
+
+        text = str(error) or type(error).__name__
+        console.print(f"[bold red]error:[/] {escape(text)}", soft_wrap=True)
+        for note in getattr(error, "__notes__", ()):
+            console.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+        sys.exit(2 if isinstance(error, (ArchiveError, ValueError)) else 1)
+
+
+def leave_quietly() -> None:
+    """End with code 0 although standard output is a pipe that nobody reads any more."""
+    # What is still in the buffer would fail again when Python flushes it at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

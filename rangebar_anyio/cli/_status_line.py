@@ -1,0 +1,217 @@
+"""What a stream is doing right now: numbers sampled from it, and the lines that show them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.text import Text
+
+from .._bar import Bar
+from .._events import CatchingUp, StreamEvent
+from .._stream import BarStream, LastTrade
+from ._format import plain
+from ._table import compact, percent, took
+
+__all__ = ("StatusLines", "meter")
+
+Lane = tuple[str, int]
+
+_WINDOW_S = 3.0
+#: A page of lanes stays so long when there are more than fit.
+_PAGE_S = 3.0
+_TOO_LATE_US = 3_600_000_000
+_LONGEST_METER = 16
+_PRICE_WIDTH = 12
+_LABEL_WIDTH = 9
+
+
+class _Window:
+    """Values of the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def add(self, now: float, value: int) -> None:
+        self._samples.append((now, value))
+        while len(self._samples) > 2 and now - self._samples[1][0] > _WINDOW_S:
+            self._samples.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Growth a second."""
+        if len(self._samples) < 2:
+            return 0.0
+
+        (since, first), (now, last) = self._samples[0], self._samples[-1]
+        return (last - first) / (now - since) if now > since else 0.0
+
+    @property
+    def least(self) -> int | None:
+        return min((value for _, value in self._samples), default=None)
+
+
+@dataclass
+class StatusLines:
+    """Samples a stream with `tick`, and shows it with `render`.
+
+    Args:
+        lanes: symbol and threshold of each.
+        began_at: the clock at the start, seconds.
+    """
+
+    lanes: Sequence[Lane]
+    began_at: float
+    hint: str = "Ctrl-C ends"
+    bars: int = 0
+    _now: float = 0.0
+    _trades: _Window = field(default_factory=_Window)
+    _delays: _Window = field(default_factory=_Window)
+    _last: dict[str, LastTrade | None] = field(default_factory=dict)
+    _up: dict[str, bool] = field(default_factory=dict)
+    _catching_up: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Remember how far a catch-up is."""
+        if isinstance(event, CatchingUp):
+            self._catching_up[event.symbol] = event.done, event.total
+            if event.done >= event.total:
+                del self._catching_up[event.symbol]
+
+    def tick(self, stream: BarStream, now: float, wall_us: int) -> None:
+        """Take a sample; `wall_us` is the time of day, which the delay behind the exchange is measured with."""
+        self._now = now
+        stats = stream.stats
+        self._trades.add(now, stats.live_trades + stats.fetched_trades)
+        for symbol in dict.fromkeys(symbol for symbol, _ in self.lanes):
+            before, last = self._last.get(symbol), stream.last_trade(symbol)
+            if last is None or last == before:
+                continue
+
+            self._delays.add(now, wall_us - last.time_us)
+            if before is not None and last.price != before.price:
+                self._up[symbol] = last.price > before.price
+
+            self._last[symbol] = last
+
+    def render(self, stream: BarStream, width: int, height: int) -> list[Text]:
+        """Give the lines: one for each lane, in turns when they do not fit, and one about the whole."""
+        room = max(1, min(8, height // 3))
+        first = 0
+        if len(self.lanes) > room:
+            pages = -(-len(self.lanes) // room)
+            first = int((self._now - self.began_at) / _PAGE_S) % pages * room
+
+        shown = self.lanes[first : first + room]
+        lines = [self._lane(lane, stream.forming(*lane), width) for lane in shown]
+        return [*lines, self._whole(stream, width, len(shown))]
+
+    # --- one lane ----------------------------------------------------------------------------------------------------
+
+    def _lane(self, lane: Lane, forming: Bar | None, width: int) -> Text:
+        symbol, threshold = lane
+        last = self._last.get(symbol)
+        up = self._up.get(symbol)
+        style = "bold" if up is None else f"bold {'green' if up else 'red'}"
+        price = "waiting for a trade" if last is None else _price(plain(last.price))
+        line = Text.assemble((f"{symbol[:12]:<10} ", "bold"), (f"{percent(threshold):>6} ", "cyan"))
+        line.append(f"{price:>{_PRICE_WIDTH}} ", style)
+        if last is not None:
+            line.append_text(_progress(forming, threshold, width - line.cell_len))
+
+        line.truncate(width)
+        return line
+
+    # --- the whole ---------------------------------------------------------------------------------------------------
+
+    def _whole(self, stream: BarStream, width: int, shown: int) -> Text:
+        stats = stream.stats
+        cells = [
+            self._state(stats.connections),
+            Text(f"{self._trades.rate:,.0f} trades/s"),
+            Text(self._delay()),
+            Text(_count(self.bars, "bar")),
+            Text(_count(stats.disconnects + stats.rotations, "reconnect")),
+            Text(f"{_count(stats.gaps_filled, 'gap')} filled"),
+        ]
+        if stats.missing_trades:
+            cells.append(Text(f"{_count(stats.missing_trades, 'trade')} missing", style="yellow"))
+
+        cells.append(Text(took(int((self._now - self.began_at) * 1e6)), style="dim"))
+        if shown < len(self.lanes):
+            cells.append(Text(f"{shown} of {len(self.lanes)} lanes", style="dim"))
+
+        cells.append(Text(self.hint, style="dim"))
+        while len(cells) > 1 and sum(cell.cell_len + 3 for cell in cells) - 3 > width:
+            cells.pop()
+
+        line = Text(" · ", style="dim").join(cells)
+        line.truncate(width)
+        return line
+
+    def _state(self, connections: int) -> Text:
+        if self._catching_up:
+            done, total = (sum(numbers) for numbers in zip(*self._catching_up.values(), strict=True))
+            return Text(f"● catching up {done / max(1, total):.0%}", style="bold yellow")
+
+        return Text("● live", style="bold green") if connections else Text("○ connecting", style="bold red")
+
+    def _delay(self) -> str:
+        delay_us = self._delays.least
+        if delay_us is None:
+            return "no trades yet"
+
+        if abs(delay_us) > _TOO_LATE_US:
+            newest = max((last for last in self._last.values() if last is not None), key=lambda last: last.time_us)
+            return f"its clock {newest.time:%Y-%m-%d %H:%M:%S}"
+
+        return f"{took(max(0, delay_us))} behind"
+
+
+def _progress(forming: Bar | None, threshold: int, width: int) -> Text:
+    """Draw where the forming bar stands between the two prices that close it; what does not fit is left out."""
+    if forming is None:
+        return Text("opens with the next trade", style="dim")
+
+    reach = threshold / 100_000
+    share = max(-1.0, min(1.0, (forming.close - forming.open) / (forming.open * reach)))
+    lower, upper = (_price(_rounded(forming.open * (1 + sign * reach))) for sign in (-1, 1))
+    lower, upper = f"{lower:>{_LABEL_WIDTH}}", f"{upper:<{_LABEL_WIDTH}}"
+    labels = len(lower) + len(upper) + 2
+    tail = Text(
+        f" {share:>+5.0%} {forming.individual_trade_count:>7,} trades {compact(forming.volume):>9}", style="dim"
+    )
+    room = width - labels - tail.cell_len
+    if room < 11:
+        # A narrow screen: the meter alone.
+        return meter(share, max(3, min(_LONGEST_METER, (width - 1) // 2)))
+
+    line = Text(f"{lower} ", style="dim") + meter(share, min(_LONGEST_METER, (room - 1) // 2))
+    line.append(f" {upper}", style="dim")
+    return line + tail
+
+
+def meter(share: float, half: int) -> Text:
+    """Draw -1..1 as a line that grows from the middle to one of its ends, `half` characters to each side."""
+    filled = min(half, round(abs(share) * half))
+    if share < 0:
+        left = Text.assemble(("─" * (half - filled), "dim"), ("━" * filled, "red"))
+        return left + Text.assemble(("┼", "bold"), ("─" * half, "dim"))
+
+    right = Text.assemble(("━" * filled, "green"), ("─" * (half - filled), "dim"))
+    return Text.assemble(("─" * half, "dim"), ("┼", "bold")) + right
+
+
+def _price(text: str) -> str:
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals:<02}"
+
+
+def _rounded(value: float) -> str:
+    """Write a price with two decimals, or with five digits that mean something if it is small."""
+    return f"{value:.2f}" if value >= 100 else f"{value:.5g}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -1,0 +1,94 @@
+"""`rangebar-anyio stream`: bars as they close."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from ._failures import failures_on, standard_error
+from ._options import default_format, lane_options, run_async
+from ._outputs import FORMATS, open_output
+from ._table import took
+from ._wanted import Wanted
+
+if TYPE_CHECKING:
+    from .._bar import Bar
+    from ._follow import Ended
+
+__all__ = ("command", "print_summary")
+
+
+@click.command("stream")
+@lane_options
+@click.option(
+    "--db", type=click.Path(dir_okay=False), help="Remember in this file what was shown, and go on from there."
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default a table on a terminal, else jsonl.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Append to this file instead of the screen.")
+@click.option("-q", "--quiet", is_flag=True, help="No status line, no events, no summary.")
+def command(backend: str, db: str | None, form: str | None, output: str | None, quiet: bool, **options: Any) -> None:
+    """Print range bars of live trades as they close.
+
+    SYMBOLS as the exchange names them: BTCUSDT. Without --db every run begins with the next trade; with it a run goes
+    on where the one before ended, and what was missed meanwhile is fetched.
+
+    Ctrl-C ends it in order, a second one at once. In a pipe bars are JSON lines, and what happens besides goes to
+    standard error. Exit codes: 0 for any end in order, 2 for what cannot be asked for, 1 for a failure.
+    """
+    form = form or default_format(output)
+    if db is not None and form == "parquet":
+        raise click.UsageError(
+            "a Parquet file is whole only at its end, so --db would forget bars at a kill: use record, then export"
+        )
+
+    status = standard_error()
+    with failures_on(status):
+        ended = run_async(_stream, Wanted(**options), status, form, output, quiet, db, backend=backend)
+
+    if not quiet:
+        print_summary(status, ended)
+
+
+async def _stream(wanted: Wanted, status: Console, form: str, output: str | None, quiet: bool, db: str | None) -> Ended:
+    from ._follow import each_bar, follow
+    from ._screen import open_screen
+
+    table = Console(highlight=False) if form == "table" and output is None and sys.stdout.isatty() else None
+    # Status lines stay below the rows of a table, and never on a terminal that lines of data scroll over.
+    live = table is not None or output is not None
+    with open_screen(table or status, wanted.lanes, quiet=quiet, live=live) as screen:
+        opening = wanted.open(screen.on_event, store=db, reader="stream")
+        with open_output(form, output, table, append=True) as sink:
+
+            def write(bar: Bar) -> None:
+                sink.write([bar])
+                # Only what has left this process is finished.
+                sink.flush()
+                screen.on_bar()
+
+            return await follow(opening, each_bar(write, wanted.max_bars), screen, seconds=wanted.seconds)
+
+
+def print_summary(status: Console, ended: Ended, more: str = "") -> None:
+    """Say in one line what a run came to."""
+    why = f"{ended.why}: " if ended.why else ""
+    stats = ended.stats
+    if stats is None:
+        status.print(f"{escape(why)}nothing was received")
+        return
+
+    trades = stats.live_trades + stats.fetched_trades
+    parts = [
+        f"[bold]{trades:,}[/] trades in {took(int(ended.seconds * 1e6))}",
+        f"[bold]{stats.bars:,}[/] bars closed",
+        f"{stats.disconnects + stats.rotations:,} reconnects",
+        f"{stats.gaps_filled:,} of {stats.gaps_found:,} gaps filled",
+    ]
+    if stats.missing_trades:
+        parts.append(f"[yellow]{stats.missing_trades:,} trades missing[/]")
+
+    status.print(f"{escape(why)}{', '.join(parts)}{more}")
