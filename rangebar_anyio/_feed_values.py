@@ -22,8 +22,8 @@ class UnitRefused(ValueError):
 class FeedSummary(NamedTuple):
     """What one read did, and how the feed stands after it.
 
-    ``trades_taken`` are live trades taken into bars since ``receive_data`` or ``resume`` was last called. While ``is_paused`` something waits for room among the
-    bars: stop reading sockets, take bars, then :meth:`Feed.resume`.
+    ``trades_taken`` are live trades taken into bars since ``receive_data`` or ``resume`` was last called. While
+    ``is_paused`` something waits for room among the bars: stop reading sockets, take bars, then :meth:`Feed.resume`.
     """
 
     bars_queued: int
@@ -71,7 +71,7 @@ class PageResult:
 
 @dataclass(frozen=True, slots=True)
 class SequenceInfo:
-    """A sequence: the lanes of a symbol that expect the same id.
+    """A sequence: the lanes of a symbol that expect the same id. ``last_time_us`` is the latest time of trades taken.
 
     ``sequence`` is the one that answers, ``expected`` is None before the first trade, ``highest_seen`` is the
     highest id known at or above the expected one and None at the live edge.
