@@ -7,6 +7,9 @@ mod event;
 mod info;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::*;
 pub use info::*;
 pub use values::*;
