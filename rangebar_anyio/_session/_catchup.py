@@ -39,8 +39,8 @@ class Catchup:
     """The catch-up of one sequence; it lives as long as the sequence and mostly has nothing to do."""
 
     __slots__ = (
-        "_core", "_declared", "_declaring", "_first_id", "_gap", "_goal", "_house", "_is_fetching", "_is_quiet",
-        "_lag", "_pages", "_probe", "_proof", "_recovery", "_stuck_since", "_told_at", "is_gone", "is_probe",
+        "_core", "_declared", "_declaring", "_first_id", "_gap", "_goal", "_house", "_is_fetching", "_is_pushing",
+        "_is_quiet", "_lag", "_pages", "_probe", "_proof", "_recovery", "_stuck_since", "_told_at", "is_gone", "is_probe",
         "sequence", "symbol", "ticket",
     )  # fmt: skip
 
@@ -57,6 +57,7 @@ class Catchup:
         self._lag = Backoff(_FIRST_LAG_S, _LONGEST_LAG_S, core.jitter)
         self._probe = False
         self._is_quiet = False
+        self._is_pushing = False
         self._goal = -1
         self._is_fetching = False
         self._proof = Proof(core.config.evidence_apart_s)
@@ -138,7 +139,7 @@ class Catchup:
 
     def want(self, now: float) -> None:
         """Queue for a request if one is wanted and may be wanted now."""
-        if self.is_gone or self._core.timers.is_set(("retry", self.sequence)):
+        if self.is_gone or self._is_pushing or self._core.timers.is_set(("retry", self.sequence)):
             return
 
         if self._next_from() is None:
@@ -218,6 +219,7 @@ class Catchup:
             if not self._push_first(self._pages[0], self._pages[0].body, now):
                 return
 
+        self._tell_progress(now)
         self._settle(now)
 
     def _push_first(self, page: Page, body: bytes, now: float) -> bool:
@@ -240,9 +242,12 @@ class Catchup:
             core.fail(ProtocolError(core.rules.venue, f"{self.symbol.name}: {error}"))
             return False
 
+        # What follows from the feed's events is looked at when they are through.
+        self._is_pushing = True
         self._recovery.pushing = page
         self._recovery.drain(now)
         self._recovery.pushing = None
+        self._is_pushing = False
 
         if self.is_gone or core.is_ended:
             return False
@@ -274,7 +279,6 @@ class Catchup:
         if has_progress:
             self._stuck_since = None
             self._lag.reset()
-            self._tell_progress(now)
 
         due = self._proof.due
 
@@ -397,9 +401,12 @@ class Catchup:
             self._core.tell(GapFilled(self.symbol.name, first_id, last_id, now - since))
 
     def _tell_progress(self, now: float) -> None:
+        if self._first_id is None or self.is_gone or now - self._told_at < _PROGRESS_S:
+            return
+
         info = self._info()
 
-        if self._first_id is None or info.expected is None or now - self._told_at < _PROGRESS_S:
+        if info.expected is None or info.expected == self._first_id:
             return
 
         self._told_at = now

@@ -106,7 +106,11 @@ class Core:
 
     def has_room(self) -> bool:
         """Whether the bar queue has room, so that asking for more trades makes sense."""
-        return not self.is_paused and self.feed.summary().bars_queued < self.feed.bar_capacity
+        return not self.is_paused and self.has_room_beside(self.feed.summary().bars_queued)
+
+    def has_room_beside(self, bars: int) -> bool:
+        """Whether the queue has room beside so many bars; an empty one always has."""
+        return bars < max(1, self.feed.bar_capacity)
 
 
 __all__ = ("Core", "LaneState", "Symbol")

@@ -40,6 +40,7 @@ class EventsIn:
         self._core = core
         self._links = links
         self._opening = opening
+        self._pongs: dict[int, bytes] = {}
         self._origins: dict[tuple[int, TimeUnit], list[int]] = {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             Close: self._closed,
@@ -71,6 +72,9 @@ class EventsIn:
         if self._origins:
             self._tell_origins()
 
+        if self._pongs:
+            self._answer_pings()
+
     def _origin_set(self, event: OriginSet, _now: float) -> None:
         place = self._opening.place_of(event.lane)
 
@@ -86,8 +90,16 @@ class EventsIn:
     # Connections.
 
     def _pinged(self, event: Ping, _now: float) -> None:
-        if self._links.get(event.connection) is not None:
-            self._core.act(SendPong(event.connection, event.payload))
+        self._pongs[event.connection] = event.payload
+
+    def _answer_pings(self) -> None:
+        """Answer the newest ping of each connection; one that has unread bytes may hold a newer one."""
+        for conn, payload in list(self._pongs.items()):
+            if self._links.get(conn) is None:
+                del self._pongs[conn]
+            elif not self._core.feed.connection(conn).is_paused:
+                del self._pongs[conn]
+                self._core.act(SendPong(conn, payload))
 
     def _closed(self, event: Close, now: float) -> None:
         link = self._links.get(event.connection)

@@ -78,9 +78,9 @@ class Group:
             self.next = link
 
     def remove(self, link: Link) -> None:
-        """Forget a connection; when it delivered, the next one takes its place."""
+        """Forget a connection."""
         if self.current is link:
-            self.current, self.next = self.next, None
+            self.current = None
         elif self.next is link:
             self.next = None
 

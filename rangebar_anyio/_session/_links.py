@@ -243,18 +243,26 @@ class Links:
 
         self._forget(link)
         self._on_lost(group, conn)
-        group.remove(link)
 
-        if group.current is None or group.next is None:
+        if group.current is link and group.next is not None:
+            self._promote(group, now)
+        else:
+            group.remove(link)
             self._again(group, "lost" if group.current is None else link.why, reason, now)
+
+    def _promote(self, group: Group, now: float) -> None:
+        """The old connection is gone before the new one has taken over."""
+        group.current, group.next = group.next, None
+
+        if group.current is not None and group.current.is_confirmed:
+            self._core.timers.cancel(("link", group.current.conn))
+
+            if group.current.is_doomed:
+                self.replace(group.current, group.current.is_doomed, now)
 
     def _again(self, group: Group, why: str, reason: str, now: float) -> None:
         core = self._core
         policy = core.config.policy
-
-        if group.current is not None and group.current.is_confirmed and why in ("start", "lost"):
-            # The old one ended while the new one was delivering already.
-            return
 
         if policy.max_attempts is not None and group.backoff.attempts >= policy.max_attempts:
             core.fail(ConnectionLostError(core.rules.venue, reason, group.backoff.attempts))

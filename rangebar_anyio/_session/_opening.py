@@ -59,6 +59,9 @@ class Opening:
         return self._numbers[number]
 
     def _resume(self, place: int, state: LaneState, start: Resume) -> None:
+        # REST knew it once, so live ids far above are not believed until REST is heard.
+        self._core.feed.set_known(state.symbol.number, start.position)
+
         try:
             self._add(place, state, start.position, start)
         except SnapshotError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._events import ReaderAway, ReaderBack
+from .._feed_values import FeedSummary
 from ._core import Core
 from ._recovery import Recovery
 
@@ -25,9 +26,14 @@ class Reader:
         self._since = 0.0
         self._is_told = False
 
-    def look(self, is_paused: bool, now: float) -> None:
-        """Take in whether the feed has no room."""
-        is_paused = is_paused or self._recovery.is_blocked
+    def look(self, summary: FeedSummary, now: float) -> None:
+        """Take in how the feed stands.
+
+        A pause begins when something waits for room. It ends when there is room again, and not when what waited is gone
+        with its connection.
+        """
+        is_paused = summary.is_paused or self._recovery.is_blocked
+        is_paused |= self._core.is_paused and not self._core.has_room_beside(summary.bars_queued)
 
         if is_paused != self._core.is_paused:
             self._core.is_paused = is_paused

@@ -210,7 +210,7 @@ class Session:
         self._events.drain(now)
         summary = self._feed.summary()
         self.bars_waiting = summary.bars_queued
-        self._reader.look(summary.is_paused, now)
+        self._reader.look(summary, now)
 
     # What to do.
 

@@ -1,0 +1,210 @@
+"""RECOVERY.md, "Back-pressure": a full bar queue is the one cause of a pause."""
+
+from __future__ import annotations
+
+from rangebar_anyio._events import Disconnected, ReaderAway, ReaderBack, Stalled
+from rangebar_anyio._session import Connect, Disconnect, Fetch, SaveSnapshots
+from tests.feed.wire import event, offline, row, tape
+from tests.session.bench import Bench, from_ids, lane, symbols_of
+
+
+def paused(**config: float) -> tuple[Bench, int]:
+    """A bench whose bar queue is full and whose connection has unread bytes."""
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, **config)
+    conn = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.live(conn, range(100, 200), "X")
+    assert bench.session.is_paused
+    return bench, conn
+
+
+def test_a_pause_loses_nothing() -> None:
+    bench, conn = paused()
+    bars = [bar for place, bar in bench.bars() if place == 0]
+    assert not bench.session.is_paused
+    assert bars == offline(tape(100, 199), 5, 99)
+
+
+def test_one_read_of_another_connection_that_was_under_way_is_kept() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, streams_per_connection=1)
+    first, second = (connect.conn for connect in bench.new(Connect))
+
+    for conn in (first, second):
+        bench.session.connected(conn, 0.0)
+
+    bench.live(first, range(100, 200), "X")
+    bench.live(second, range(100, 200), "Y")
+    bars = bench.bars()
+
+    for place in (0, 1):
+        assert [bar for at, bar in bars if at == place] == offline(tape(100, 199), 5, 99)
+
+
+def test_no_watchdog_runs_while_the_reader_is_away() -> None:
+    bench, _ = paused()
+    before = len(bench.all(Fetch))
+    bench.wait(3600)
+    assert len(bench.all(Fetch)) == before
+    assert bench.told(Stalled) == []
+    bench.bars()
+
+    # Silence counts from here.
+    bench.wait(29)
+    assert len(bench.all(Fetch)) == before
+    bench.wait(20)
+    assert len(bench.all(Fetch)) > before
+
+
+def test_a_connection_lost_meanwhile_is_replaced_when_the_reader_is_back() -> None:
+    """At most one reconnect follows when it wakes; then every symbol is asked for."""
+    bench, conn = paused()
+    bench.end(conn)
+    bench.wait(600)
+    assert len(bench.all(Connect)) == 1
+    bench.bars()
+    assert bench.times(Connect)[1:] == [bench.now]
+    bench.connect()
+    assert set(symbols_of(bench.serve(250))) == {"X", "Y"}
+    bench.bars()
+    bench.serve(250)
+    assert bench.expected(1) == 251
+
+
+def test_rotation_waits_for_the_reader_too() -> None:
+    bench, _ = paused(rotate_after_s=50.0, rotate_spread_s=0.0)
+    bench.wait(100)
+    assert len(bench.all(Connect)) == 1
+    bench.bars()
+    assert len(bench.all(Connect)) == 2
+
+
+def test_an_event_and_the_stats_say_since_when_the_reader_is_away() -> None:
+    bench, _ = paused(reader_away_after_s=5.0)
+    bench.wait(4.9)
+    assert bench.told(ReaderAway) == []
+    assert bench.session.stats(bench.now).reader_away_s == 4.9
+    bench.wait(95.1)
+    assert bench.told(ReaderAway) == [ReaderAway(5.0)]
+    bench.bars()
+    assert bench.told(ReaderBack) == [ReaderBack(100.0)]
+    stats = bench.session.stats(bench.now)
+    assert (stats.reader_away_s, stats.reader_away_total_s, stats.pauses) == (0.0, 100.0, 1)
+
+
+def test_a_short_pause_is_no_event() -> None:
+    bench, _ = paused()
+    bench.wait(1)
+    bench.bars()
+    bench.wait(100)
+    assert bench.told(ReaderAway) == []
+    assert bench.told(ReaderBack) == []
+
+
+def test_pages_are_asked_for_only_while_the_queue_has_room() -> None:
+    bench = Bench([lane("X", 5)], bar_capacity=3)
+    conn = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.live(conn, [20_000])
+    fetches = bench.new(Fetch)
+    assert len(fetches) == 8
+    bars: list[bytes] = []
+
+    for fetch in fetches:
+        begin = int(dict(fetch.params)["fromId"])
+        bench.answer(fetch, tape(begin, begin + 999))
+
+    assert bench.session.is_paused
+    assert bench.new(Fetch) == []
+    last = 0
+
+    while bench.expected() != 20_001:
+        head = bench.session.head()
+
+        if head is None:
+            bench.wait(0.1)
+        else:
+            bars.append(head[1])
+            bench.session.pop(bench.now)
+            bench.collect()
+
+        # What was asked for and is not pushed yet is never more than 8 pages.
+        for fetch in bench.new(Fetch):
+            begin = int(dict(fetch.params)["fromId"])
+            expected = bench.expected()
+            assert expected is not None
+            assert begin < expected + 8000
+            last = max(last, begin)
+            bench.answer(fetch, tape(begin, min(begin + 999, 20_000)))
+
+    bars += [bar for _, bar in bench.bars()]
+    assert bars == offline(tape(100, 20_000), 5, 99)
+    assert last == 19_100
+
+
+def test_a_page_that_waits_for_room_is_offered_again() -> None:
+    bench = Bench([lane("X", 5)], bar_capacity=1)
+    bench.answer(bench.one(Fetch), tape(100, 400))
+    assert bench.session.is_paused
+    assert [bar for _, bar in bench.bars()] == offline(tape(100, 400), 5, 99)
+    assert not bench.session.is_paused
+    assert bench.expected() == 401
+    assert bench.told(Disconnected) == []
+
+
+def test_missing_trades_wait_for_room_like_any_other() -> None:
+    """Held trades that follow a proof are taken as there is room for their bars."""
+    bench = Bench([lane("X", 5)], bar_capacity=1)
+    conn = bench.connect()
+    bars: list[bytes] = []
+
+    while bench.serve(99):
+        pass
+
+    for number in range(110, 200):
+        bench.live(conn, [number])
+
+    while bench.expected() != 200:
+        bench.serve(199, first=110)
+        bench.wait(0.5)
+        bars += [bar for _, bar in bench.bars()]
+
+    assert bars == offline(tape(110, 199), 5, 99)
+    assert sum(int.from_bytes(bar[168:176], "little") for bar in bars) == 10
+
+
+def test_snapshots_are_asked_for_where_there_were_trades() -> None:
+    """Every 30 s, on disconnect, at close."""
+    bench = Bench([lane("X"), lane("Y"), lane("X", 70)], snapshot_every_s=30.0)
+    conn = bench.connect()
+    bench.live(conn, [100], "X")
+    bench.wait(95)
+    assert bench.all(SaveSnapshots) == [SaveSnapshots((0, 2))]
+    bench.live(conn, [100, 101], "Y")
+    bench.end(conn)
+    assert bench.all(SaveSnapshots)[1:] == [SaveSnapshots((1,))]
+    bench.session.stop()
+    bench.collect()
+    assert bench.all(SaveSnapshots)[2:] == [SaveSnapshots((0, 1, 2))]
+
+
+def test_memory_of_the_session_does_not_grow_with_what_comes() -> None:
+    bench = Bench()
+    conn = bench.connect()
+
+    for number in range(100, 3000):
+        bench.read(conn, event(row(number)))
+
+        if number % 10 == 0:
+            bench.wait(0.01)
+
+    core = bench.session._core
+    assert len(core.timers._heap) < 100
+    assert core.actions == []
+    assert bench.all(Disconnect) == []
+    assert len(from_ids(bench.all(Fetch))) < 10
