@@ -258,7 +258,8 @@ class BarStream(ObjectReceiveStream[Bar]):
             symbol=key.symbol,
             venue=key.venue,
             is_closed=is_closed,
-            position=self._position(place, raw).to_bytes(),
+            # Nothing can start inside a bar, so a forming one has none.
+            position=self._position(place, raw).to_bytes() if is_closed else None,
         )
 
     def _position(self, place: int, raw: bytes) -> TradePosition:
