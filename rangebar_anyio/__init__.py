@@ -35,10 +35,11 @@ from rangebar_anyio._trade import Trade
 if _typing.TYPE_CHECKING:
     from rangebar_anyio._bar_table import BarTable
     from rangebar_anyio._reconnect import ReconnectPolicy
+    from rangebar_anyio._recorder import record
     from rangebar_anyio._session import SessionConfig, StreamStats
     from rangebar_anyio._sources._binance import BinanceCoinFutures, BinanceSpot, BinanceUsdFutures
     from rangebar_anyio._stores import CheckpointStore, MemoryStore, SqliteStore, StoreReader, salvage_store
-    from rangebar_anyio._stream import BarStream, open_stream
+    from rangebar_anyio._stream import BarStream, LastTrade, open_stream
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ __all__ = (
     "InvalidSymbolError",
     "InvalidThresholdError",
     "InvalidTradeError",
+    "LastTrade",
     "LibraryNotLoadedError",
     "MemoryStore",
     "OutOfOrderError",
@@ -77,6 +79,7 @@ __all__ = (
     "Trade",
     "__version__",
     "open_stream",
+    "record",
     "salvage_store",
 )
 
@@ -88,6 +91,7 @@ _HOMES = {
     "BinanceSpot": "_sources._binance",
     "BinanceUsdFutures": "_sources._binance",
     "CheckpointStore": "_stores",
+    "LastTrade": "_stream",
     "MemoryStore": "_stores",
     "ReconnectPolicy": "_reconnect",
     "SessionConfig": "_session",
@@ -95,6 +99,7 @@ _HOMES = {
     "StoreReader": "_stores",
     "StreamStats": "_session",
     "open_stream": "_stream",
+    "record": "_recorder",
     "salvage_store": "_stores",
 }
 

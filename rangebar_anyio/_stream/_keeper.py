@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .._errors import StoreError
 from .._session import Resume, SaveOrigin, TimeUnit
 from .._sources._positions import TradePosition
-from .._stores import BeginSegment, Change, CheckpointStore, LaneFormat, Position, SavePosition, SaveSnapshot, Snapshot
+from .._stores import (
+    BeginSegment,
+    Change,
+    CheckpointStore,
+    LaneFormat,
+    Position,
+    RecordBars,
+    SavePosition,
+    SaveSnapshot,
+    Snapshot,
+    StoredBar,
+)
 from ._start import LanePlan
 
 __all__ = ("RULE_VERSION", "Keeper", "lane_format")
@@ -37,6 +48,7 @@ class Keeper:
         self._replace = replace
         self._origins: deque[SaveOrigin] = deque()
         self._finished: dict[int, Position] = {}
+        self._bars: dict[int, list[StoredBar]] = {}
         self._stored = {
             place: plan.checkpoint.position
             for place, plan in enumerate(plans)
@@ -62,6 +74,15 @@ class Keeper:
         """Keep in mind that a lane is finished up to here."""
         self._finished[place] = _position_of(position)
         self._since_write += 1
+
+    def note_recorded(self, place: int, position: TradePosition, packed: bytes) -> None:
+        """Keep in mind a finished bar that is to be written itself, in one transaction with its position."""
+        self._bars.setdefault(place, []).append(StoredBar(packed, _position_of(position)))
+        self.note_finished(place, position)
+
+    def keeps_in(self, store: CheckpointStore) -> bool:
+        """Whether this is the store that everything goes to."""
+        return self._store is store
 
     async def begin_at_own_positions(self) -> None:
         """Write the origins of lanes whose position the program brought itself."""
@@ -89,7 +110,7 @@ class Keeper:
         return BeginSegment(plan.key, lane_format(action.unit), origin, restart=plan.forgets, replace=self._replace)
 
     async def save_finished(self) -> None:
-        """Write every finished position that is not in the store yet, in one transaction.
+        """Write every finished position, and every recorded bar, that is not in the store yet, in one transaction.
 
         Raises:
             StoreError: nothing was written; all of it waits still.
@@ -98,12 +119,24 @@ class Keeper:
         if not writing:
             return
 
-        await self._commit([SavePosition(self._plans[place].key, position) for place, position in writing.items()])
+        bars = {place: tuple(noted) for place, noted in self._bars.items()}
+        recording: list[Change] = [RecordBars(self._plans[place].key, noted) for place, noted in bars.items()]
+        # A position that a bar brought already changes nothing.
+        await self._commit(
+            [*recording, *(SavePosition(self._plans[at].key, position) for at, position in writing.items())]
+        )
         self._since_write -= count
+        self._forget_recorded(bars)
         for place, position in writing.items():
             self._stored[place] = position
             if self._finished.get(place) is position:
                 del self._finished[place]
+
+    def _forget_recorded(self, written: Mapping[int, Sequence[StoredBar]]) -> None:
+        for place, bars in written.items():
+            del self._bars[place][: len(bars)]
+            if not self._bars[place]:
+                del self._bars[place]
 
     def snapshot(self, place: int, forming: bytes, data: bytes, delivered_id: int | None) -> SaveSnapshot | None:
         """Return a lane's forming bar as a change to the store; `None` unless it follows the stored position.

@@ -15,7 +15,7 @@ from .._bar import Bar
 from .._events import StreamEvent
 from .._session import Notify, Resume, SaveOrigin, SaveSnapshots, Session, StreamStats, TimeUnit
 from .._sources._positions import TradePosition
-from .._stores import SaveSnapshot
+from .._stores import CheckpointStore, SaveSnapshot
 from ._keeper import Keeper
 from ._last_trade import LastTrade, last_trade_of
 from ._start import LanePlan
@@ -118,13 +118,29 @@ class BarStream(ObjectReceiveStream[Bar]):
         if not self._is_manual:
             raise RuntimeError('ack() belongs to open_stream(..., ack="manual"); this stream finishes bars by itself')
 
-        place = self._places.get((bar.symbol, bar.threshold_dbps))
-        if place is None or bar.last_agg_trade_id > self._delivered.get(place, -1):
-            raise ValueError(f"{bar!r} was not given by this stream; acknowledge bars that receive() returned")
-
-        self._keeper.note_finished(place, TradePosition.from_bytes(bar.position))
+        self._keeper.note_finished(self._place_of(bar), TradePosition.from_bytes(bar.position))
         if self._keeper.finished_unsaved >= self._save_every:
             await self._keeper.save_finished()
+
+    def receive_nowait(self) -> Bar:
+        """Return a bar that waits already; for streams opened with `ack="manual"`, that take many at a time.
+
+        Raises:
+            anyio.WouldBlock: none waits, or `aclose()` was called: `receive()` says more.
+            RuntimeError: the stream acknowledges by itself, which takes time.
+            anyio.ClosedResourceError: the block was left.
+            anyio.BusyResourceError: another task is receiving.
+        """
+        with self._guard:
+            self._raise_if_closed()
+            if not self._is_manual:
+                raise RuntimeError('receive_nowait() belongs to open_stream(..., ack="manual")')
+
+            bar = None if self._is_ending else self._take()
+            if bar is None:
+                raise anyio.WouldBlock
+
+            return bar
 
     async def aclose(self) -> None:
         """End the stream: the pending or next `receive()` finishes the bar given last and raises `EndOfStream`."""
@@ -164,6 +180,29 @@ class BarStream(ObjectReceiveStream[Bar]):
     def stats(self) -> StreamStats:
         """Everything counted since the opening, as one frozen value; after the block, as it was at its end."""
         return self._last_stats or self._session.stats(anyio.current_time())
+
+    # --- for `record` ------------------------------------------------------------------------------------------------
+
+    def check_records_to(self, store: CheckpointStore) -> None:
+        """Raise `ValueError` unless bars of this stream can be written to a store together with their positions."""
+        if not (self._is_manual and self._keeper.keeps_in(store)):
+            raise ValueError(
+                "record(stream, store) writes a bar and its position in one transaction, so both must be the stream's: "
+                'open_stream(..., store=store, ack="manual", reader="record")'
+            )
+
+    async def record_bars(self, bars: Sequence[Bar]) -> None:
+        """Finish bars by writing them and their positions in one transaction.
+
+        Raises:
+            ValueError: a bar was not given by this stream.
+            StoreError: nothing was written; the next call, or leaving the block, writes them too.
+        """
+        self._raise_if_closed()
+        for place, bar in [(self._place_of(bar), bar) for bar in bars]:
+            self._keeper.note_recorded(place, TradePosition.from_bytes(bar.position), bar._raw)
+
+        await self._keeper.save_finished()
 
     # --- for the stream's own tasks ----------------------------------------------------------------------------------
 
@@ -215,6 +254,13 @@ class BarStream(ObjectReceiveStream[Bar]):
         self.wake()
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _place_of(self, bar: Bar) -> int:
+        place = self._places.get((bar.symbol, bar.threshold_dbps))
+        if place is None or bar.last_agg_trade_id > self._delivered.get(place, -1):
+            raise ValueError(f"{bar!r} was not given by this stream; acknowledge bars that receive() returned")
+
+        return place
 
     async def _wait(self) -> None:
         self._wake = anyio.Event()

@@ -12,6 +12,9 @@ __all__ = ("main",)
 _COMMANDS = {
     "demo": "_demo",
     "stream": "_stream",
+    "record": "_record",
+    "export": "_export",
+    "status": "_status",
     "replay": "_replay",
     "simulate": "_simulate",
 }

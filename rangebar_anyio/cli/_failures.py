@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +15,20 @@ from rich.markup import escape
 from .._errors import RangeBarError
 from .._sources._archive import ArchiveError
 
-__all__ = ("failures_on", "leave_quietly", "standard_error")
+__all__ = ("PipeConsole", "failures_on", "leave_quietly", "pipe_console", "standard_error")
+
+
+class PipeConsole(Console):
+    """A console whose reader may leave before the end, which is no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """End with code 0, where rich would end with 1."""
+        leave_quietly()
+
+
+def pipe_console(**options: Any) -> Console:
+    """Return a console on standard output for what a command is asked for."""
+    return PipeConsole(highlight=False, **options)
 
 
 def standard_error() -> Console:
@@ -42,7 +56,7 @@ def failures_on(console: Console) -> Iterator[None]:
         sys.exit(2 if isinstance(error, (ArchiveError, ValueError)) else 1)
 
 
-def leave_quietly() -> None:
+def leave_quietly() -> NoReturn:
     """End with code 0 although standard output is a pipe that nobody reads any more."""
     # What is still in the buffer would fail again when Python flushes it at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

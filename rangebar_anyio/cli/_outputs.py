@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from .._bar import Bar
+from ._failures import PipeConsole
 from ._format import bar_to_csv, bar_to_json, csv_header
 from ._table import TablePrinter
 
@@ -86,7 +87,7 @@ def _whole_file(path: str) -> Iterator[str]:
 def _text_output(form: str, file: IO[str], *, is_new: bool = True) -> BarOutput:
     if form == "table":
         # No screen, no width: whole rows, whoever reads them.
-        return _Table(TablePrinter(Console(file=file, highlight=False), width=_WHOLE_ROWS), file)
+        return _Table(TablePrinter(PipeConsole(file=file, highlight=False), width=_WHOLE_ROWS), file)
 
     if form == "csv" and is_new:
         file.write(csv_header() + "\n")

@@ -1,0 +1,81 @@
+"""`rangebar-anyio export`: recorded bars out of a database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import click
+
+from .._bar import Bar
+from .._stores import LaneStatus, StoreReader
+from ._failures import failures_on, standard_error
+from ._options import default_format
+from ._outputs import open_output
+from ._stored import bars_of, choose
+
+__all__ = ("command",)
+
+_BATCH = 1000
+_FORMATS = ("csv", "jsonl", "parquet")
+
+
+@click.command("export")
+@click.argument("db", type=click.Path(dir_okay=False))
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="By default what the file's name says, else jsonl.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
+@click.option("--symbol", "symbols", multiple=True, help="Only this symbol; as often as wanted.")
+@click.option("--threshold", "thresholds", type=int, multiple=True, help="Only this threshold; as often as wanted.")
+@click.option("--reader", help="Only what was recorded under this name.")
+@click.option("--venue", help="Only this venue, as `status` shows it.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+def command(
+    db: str,
+    form: str | None,
+    output: str | None,
+    symbols: tuple[str, ...],
+    thresholds: tuple[int, ...],
+    reader: str | None,
+    venue: str | None,
+    quiet: bool,
+) -> None:
+    """Write recorded bars as CSV, JSON lines or Parquet, symbol by symbol and threshold by threshold.
+
+    It works while a recorder writes, and needs no lock: every bar that was recorded when its page was read is there. A
+    file appears under its name only when it is whole.
+    """
+    status = standard_error()
+    guessed = default_format(output)
+    with failures_on(status), StoreReader(db) as store:
+        found = choose(store.lanes(), symbols=symbols, thresholds=thresholds, reader=reader, venue=venue)
+        lanes = [lane for lane in found if lane.bars]
+        _refuse_mixtures(lanes)
+        count = 0
+        with open_output(form or (guessed if guessed in _FORMATS else "jsonl"), output) as sink:
+            for batch in _batches(store, lanes):
+                sink.write(batch)
+                count += len(batch)
+
+        sys.stdout.flush()
+
+    if not quiet:
+        status.print(f"[bold]{count:,}[/] bars of {len(lanes)} lanes")
+
+
+def _batches(store: StoreReader, lanes: Sequence[LaneStatus]) -> Iterator[list[Bar]]:
+    for status in lanes:
+        bars = bars_of(store, status.lane)
+        while batch := list(islice(bars, _BATCH)):
+            yield batch
+
+
+def _refuse_mixtures(lanes: Sequence[LaneStatus]) -> None:
+    """Two lanes of one symbol and threshold could not be told apart in what is written."""
+    seen: dict[tuple[str, int], LaneStatus] = {}
+    for status in lanes:
+        key = (status.lane.symbol, status.lane.threshold_dbps)
+        other = seen.setdefault(key, status)
+        if other is not status:
+            option = "--venue" if other.lane.venue != status.lane.venue else "--reader"
+            raise click.UsageError(f"{other.lane} and {status.lane} are bars of the same name; choose with {option}")
