@@ -129,7 +129,7 @@ class Recovery:
         catchup = self._catchups.get(event.sequence)
 
         if catchup is not None:
-            catchup.gap(event.from_, event.to, now)
+            catchup.gap(event, now)
 
     def on_skip(self, event: IdSkipped, now: float) -> None:
         """REST went on with a higher id."""
