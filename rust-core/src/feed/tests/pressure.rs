@@ -174,3 +174,51 @@ fn declaring_missing_waits_for_room_too() {
     assert_eq!(bench.expected(added.sequence), Some(71));
     assert_eq!(bench.symbol_info().missing, 5 + 11);
 }
+
+#[test]
+fn a_held_trade_that_waits_for_room_is_not_missing_from_a_page() {
+    for held in 1..60 {
+        let mut bench = Bench::with(1, 100);
+        let added = bench.lane(1, Some(-1));
+        bench.feed.begin_fetch(added.sequence).unwrap();
+        bench.live(held);
+        let body = page_of((0..80).filter(|&id| id != held));
+        let mut bars = Vec::new();
+        while !bench.page(0, &body).is_complete {
+            bars.extend(bench.feed.pop_bar());
+        }
+        bars.extend(core::iter::from_fn(|| bench.feed.pop_bar()));
+        let bars: Vec<Bar> = bars.into_iter().map(|closed| closed.bar).collect();
+        assert_eq!(bars, offline(1, Some(-1), (0..80).map(trade)));
+        let events = bench.events();
+        assert!(matches!(events[..], [Event::GapFound { .. }]), "{events:?}");
+    }
+}
+
+#[test]
+fn a_held_trade_that_waits_for_room_comes_before_a_second_copy() {
+    let mut bench = Bench::with(1, 100);
+    let added = bench.lane(1, Some(-1));
+    bench.feed.begin_fetch(added.sequence).unwrap();
+    for id in 1..60 {
+        bench.live(id);
+    }
+    let mut summary = bench.live(0);
+    let mut bars = Vec::new();
+    let mut rounds = 0;
+    while summary.is_paused {
+        bars.extend(bench.feed.pop_bar());
+        let other = Tick {
+            price_e8: 5_000_000_000,
+            ..trade(bench.expected(added.sequence).unwrap())
+        };
+        bench.connection = bench.feed.connect();
+        bench.live_tick(&other);
+        summary = bench.feed.resume();
+        rounds += 1;
+    }
+    bars.extend(core::iter::from_fn(|| bench.feed.pop_bar()));
+    let bars: Vec<Bar> = bars.into_iter().map(|closed| closed.bar).collect();
+    assert!(rounds > 5);
+    assert_eq!(bars, offline(1, Some(-1), (0..60).map(trade)));
+}

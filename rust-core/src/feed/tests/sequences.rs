@@ -237,3 +237,37 @@ fn a_snapshot_of_something_else_is_refused() {
         FeedError::Snapshot(_)
     ));
 }
+
+#[test]
+fn a_fetch_goes_on_for_the_one_that_stays() {
+    let mut bench = Bench::roomy();
+    let live = bench.lane(500, Some(99));
+    let behind = bench.lane(100, Some(-1));
+    bench.feed.begin_fetch(behind.sequence).unwrap();
+    bench.page(0, &page_of(0..100));
+    let info = bench.info(behind.sequence);
+    assert_eq!(info.sequence, live.sequence);
+    assert!(info.is_fetching);
+    bench.live(101);
+    assert_eq!(bench.info(live.sequence).held, 1);
+    bench.feed.end_fetch(behind.sequence).unwrap();
+    assert_eq!(bench.feed.core.fetching, 0);
+}
+
+#[test]
+fn two_fetches_that_meet_are_one() {
+    let mut bench = Bench::roomy();
+    let first = bench.lane(500, Some(-1));
+    let second = bench.lane(100, Some(49));
+    for sequence in [first.sequence, second.sequence] {
+        bench.feed.begin_fetch(sequence).unwrap();
+        bench.feed.begin_fetch(sequence).unwrap();
+    }
+    assert_eq!(bench.feed.core.fetching, 2);
+    bench.page(0, &page_of(0..60));
+    assert_eq!(bench.feed.core.fetching, 1);
+    for sequence in [first.sequence, second.sequence] {
+        bench.feed.end_fetch(sequence).unwrap();
+    }
+    assert_eq!(bench.feed.core.fetching, 0);
+}
