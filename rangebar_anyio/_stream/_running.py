@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -19,6 +20,10 @@ __all__ = ("CLOSE_SECONDS", "Closing", "run_stream")
 
 #: The longest that leaving a block may take.
 CLOSE_SECONDS = 5.0
+#: What closing gets even when the deadline has passed: enough for what does not hang.
+_LEAST_SECONDS = 0.1
+
+_log = logging.getLogger("rangebar_anyio")
 
 _Make = Callable[[Callable[[], None], Callable[..., None]], BarStream]
 
@@ -40,6 +45,7 @@ async def run_stream(
                 except BaseException as raised:  # noqa: BLE001 - raised again below, outside the group that would wrap it
                     error = raised
                 finally:
+                    closing.begin()
                     session.stop()
                     stream.end()
                     tasks.cancel_scope.cancel()
@@ -50,10 +56,27 @@ async def run_stream(
 
         if error is not None:
             raise error
+    except BaseException as leaving:
+        await _end(stream, transport, closing, acknowledge=error is None, leaving=leaving)
+        raise
+    else:
+        await _end(stream, transport, closing, acknowledge=True, leaving=None)
+
+
+async def _end(
+    stream: BarStream | None,
+    transport: Transport,
+    closing: Closing,
+    *,
+    acknowledge: bool,
+    leaving: BaseException | None,
+) -> None:
+    try:
+        if stream is not None:
+            await closing.finish(stream, acknowledge=acknowledge, leaving=leaving)
     finally:
-        await closing.finish(stream, error)
-        with anyio.move_on_after(1, shield=True), suppress(Exception):
-            await transport.aclose()
+        # Whatever became of the store, no socket stays open.
+        await closing.drop(transport)
 
 
 class _Running:
@@ -99,45 +122,55 @@ def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 class Closing:
-    """The end of a stream: one deadline for everything that is still to be written."""
+    """The end of a stream: one deadline for everything that is still to be written and closed."""
 
     def __init__(self) -> None:
         self._until: float | None = None
 
-    def _scope(self) -> anyio.CancelScope:
+    def begin(self) -> None:
+        """Count from now."""
         if self._until is None:
             self._until = anyio.current_time() + CLOSE_SECONDS
 
-        return anyio.CancelScope(deadline=self._until, shield=True)
+    def _scope(self, at_least_s: float = 0.0) -> anyio.CancelScope:
+        self.begin()
+        assert self._until is not None
+        return anyio.CancelScope(deadline=max(self._until, anyio.current_time() + at_least_s), shield=True)
 
-    async def finish(self, stream: BarStream | None, error: BaseException | None) -> None:
-        """Write what is finished, also while being cancelled; `error` is what the block is left with."""
-        if stream is None:
-            return
-
+    async def finish(self, stream: BarStream, *, acknowledge: bool, leaving: BaseException | None) -> None:
+        """Write what is finished, also while being cancelled; `leaving` is what the block is left with."""
         try:
             with self._scope() as scope:
-                await stream.finish(acknowledge=error is None)
-        except StoreError as unsaved:
-            _report(unsaved, error)
+                await stream.finish(acknowledge=acknowledge)
+        except Exception as unsaved:  # noqa: BLE001 - a store may raise what it likes, and the body's exception comes first
+            _report(unsaved, leaving)
         else:
             if scope.cancelled_caught:
-                _report(_late(), error)
+                _report(_late(), leaving)
 
-    async def aclose(self, store: CheckpointStore, error: BaseException | None) -> None:
+    async def drop(self, transport: Transport) -> None:
+        """Close what sockets are left."""
+        with self._scope(_LEAST_SECONDS), suppress(Exception):
+            await transport.aclose()
+
+    async def aclose(self, store: CheckpointStore, leaving: BaseException | None) -> None:
         """Close a store that the stream opened itself."""
         try:
-            with self._scope() as scope:
-                await store.aclose(deadline_s=max(0.1, scope.deadline - anyio.current_time()))
+            with self._scope(_LEAST_SECONDS) as scope:
+                await store.aclose(deadline_s=scope.deadline - anyio.current_time())
         except StoreError as unsaved:
-            _report(unsaved, error)
+            _report(unsaved, leaving)
 
 
-def _report(unsaved: StoreError, error: BaseException | None) -> None:
-    if error is None:
+def _report(unsaved: Exception, leaving: BaseException | None) -> None:
+    if leaving is None:
         raise unsaved
 
-    error.add_note(f"what was finished could not be saved: {unsaved}")
+    text = f"what was finished could not be saved: {unsaved}"
+    leaving.add_note(text)
+    if not isinstance(leaving, Exception):
+        # A cancellation is shown to nobody.
+        _log.warning("%s", text)
 
 
 def _late() -> StoreError:
