@@ -6,6 +6,8 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+import anyio
+
 from .._errors import StoreError
 from .._session import Resume, SaveOrigin, TimeUnit
 from .._sources._positions import TradePosition
@@ -21,14 +23,12 @@ from .._stores import (
     Snapshot,
     StoredBar,
 )
-from ._start import LanePlan
+from ._start import SNAPSHOT_VERSION, LanePlan
 
 __all__ = ("RULE_VERSION", "Keeper", "lane_format")
 
 #: Goes up when the same trades would give other bars.
 RULE_VERSION = 1
-
-_SNAPSHOT_VERSION = 1
 
 _log = logging.getLogger("rangebar_anyio")
 
@@ -55,6 +55,8 @@ class Keeper:
             if plan.checkpoint is not None and not plan.is_new
         }
         self._since_write = 0
+        self._is_saving_snapshots = False
+        self._writing = anyio.Lock(fast_acquire=True)
 
     @property
     def has_origins(self) -> bool:
@@ -71,9 +73,11 @@ class Keeper:
         self._origins.append(action)
 
     def note_finished(self, place: int, position: TradePosition) -> None:
-        """Keep in mind that a lane is finished up to here."""
-        self._finished[place] = _position_of(position)
-        self._since_write += 1
+        """Keep in mind that a lane is finished up to here; an earlier bar finished late changes nothing."""
+        known = self._finished.get(place) or self._stored.get(place)
+        if known is None or position.agg_trade_id > known.order:
+            self._finished[place] = _position_of(position)
+            self._since_write += 1
 
     def note_recorded(self, place: int, position: TradePosition, packed: bytes) -> None:
         """Keep in mind a finished bar that is to be written itself, in one transaction with its position."""
@@ -115,10 +119,13 @@ class Keeper:
         Raises:
             StoreError: nothing was written; all of it waits still.
         """
-        writing, count = dict(self._finished), self._since_write
-        if not writing:
-            return
+        # Several tasks may acknowledge at the same time: what one writes, the next finds written.
+        async with self._writing:
+            if self._finished or self._bars:
+                await self._write_finished()
 
+    async def _write_finished(self) -> None:
+        writing, count = dict(self._finished), self._since_write
         bars = {place: tuple(noted) for place, noted in self._bars.items()}
         recording: list[Change] = [RecordBars(self._plans[place].key, noted) for place, noted in bars.items()]
         # A position that a bar brought already changes nothing.
@@ -152,15 +159,22 @@ class Keeper:
             return None
 
         last_id, missing = (int.from_bytes(forming[at : at + 8], "little", signed=True) for at in (160, 168))
-        return SaveSnapshot(self._plans[place].key, Snapshot(stored, last_id, missing, _SNAPSHOT_VERSION, data))
+        return SaveSnapshot(self._plans[place].key, Snapshot(stored, last_id, missing, SNAPSHOT_VERSION, data))
 
     async def save_snapshots(self, changes: Sequence[SaveSnapshot]) -> None:
         """Write forming bars; a failure is logged and raises nothing, since it only costs fetching."""
+        # Behind a store that hangs they would pile up.
+        if self._is_saving_snapshots:
+            return
+
+        self._is_saving_snapshots = True
         try:
             if changes:
                 await self._commit(changes)
         except StoreError as error:
             _log.warning("forming bars were not saved: %s", error)
+        finally:
+            self._is_saving_snapshots = False
 
     async def _commit(self, changes: Sequence[Change]) -> None:
         if self._store is None:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
-from .._errors import InvalidSymbolError, InvalidThresholdError
+from .._errors import CheckpointMismatchError, StoreError
 from .._events import StreamEvent
 from .._feed import Feed
 from .._reconnect import ReconnectPolicy
 from .._session import Session, SessionConfig
 from .._sources._base import TradeSource
 from .._sources._binance import BinanceSpot
-from .._stores import CheckpointStore, LaneKey, SqliteStore
+from .._stores import Checkpoint, CheckpointStore, LaneKey, SqliteStore
+from ._arguments import (
+    at_least,
+    callback,
+    flag,
+    having,
+    of_type,
+    one_of,
+    store_of,
+    symbols_of,
+    text,
+    thresholds_of,
+)
 from ._budgets import budget_for
 from ._keeper import Keeper, lane_format
 from ._running import Closing, run_stream
@@ -86,21 +98,21 @@ def open_stream(
                 print(bar.close_time, bar.close)
         ```
     """
-    names, thresholds = _symbols(symbols), _thresholds(threshold_dbps)
+    names, thresholds = symbols_of(symbols), thresholds_of(threshold_dbps)
     lanes = [(name, threshold) for name in names for threshold in thresholds]
     wanted = _Wanted(
         lanes=lanes,
-        source=source or BinanceSpot(),
-        store=store,
+        source=having("source", source or BinanceSpot(), ("rules", "transport"), "BinanceSpot()"),
+        store=store_of(store),
         start=start,
-        bar_buffer=_at_least("bar_buffer", bar_buffer, 1),
-        trade_buffer=_at_least("trade_buffer", trade_buffer, 1),
-        on_event=on_event,
-        ack=_ack(ack),
-        restart=restart,
-        replace=replace,
-        reader=reader,
-        save_every=_at_least("save_every", save_every, 1),
+        bar_buffer=at_least("bar_buffer", bar_buffer, 1),
+        trade_buffer=at_least("trade_buffer", trade_buffer, 1),
+        on_event=callback("on_event", on_event),
+        ack=one_of("ack", ack, ("auto", "manual")),
+        restart=flag("restart", restart),
+        replace=flag("replace", replace),
+        reader=text("reader", reader),
+        save_every=at_least("save_every", save_every, 1),
         config=_config(config, reconnect, has_store=store is not None),
     )
     read_start(start, lanes, _wall_us())
@@ -138,7 +150,7 @@ async def _opened(wanted: _Wanted) -> AsyncGenerator[BarStream, None]:
             session = Session(wanted.config, rules, feed, [plan.lane for plan in plans], budget, Random())
 
             def make(settle: Callable[[], None], start_soon: Callable[..., None]) -> BarStream:
-                return BarStream(
+                stream = BarStream(
                     session,
                     keeper,
                     plans,
@@ -148,6 +160,10 @@ async def _opened(wanted: _Wanted) -> AsyncGenerator[BarStream, None]:
                     settle=settle,
                     start_soon=start_soon,
                 )
+                for plan in plans:
+                    stream.tell(plan.opening_events())
+
+                return stream
 
             async with run_stream(session, wanted.source.transport(), make, _wall_us(), closing) as stream:
                 yield stream
@@ -183,61 +199,21 @@ async def _claimed(
 
 async def _plans(wanted: _Wanted, store: CheckpointStore | None, epoch: int, keys: Sequence[LaneKey]) -> list[LanePlan]:
     wishes = read_start(wanted.start, wanted.lanes, _wall_us())
-    known = {} if store is None else await store.load(epoch, lane_format(None))
+    known: Mapping[LaneKey, Checkpoint] = {}
+    if store is not None:
+        try:
+            known = await store.load(epoch, lane_format(None))
+        except (StoreError, CheckpointMismatchError):
+            # What nobody goes on from may be damaged or of another kind.
+            if not all(wishes.forgets(key, restart=wanted.restart) for key in keys):
+                raise
+
     return [wishes.plan(key, known.get(key), restart=wanted.restart) for key in keys]
 
 
-def _symbols(symbols: str | Iterable[str]) -> list[str]:
-    names = [symbols] if isinstance(symbols, str) else list(symbols)
-    if not names:
-        raise ValueError('symbols is empty; name at least one: open_stream("BTCUSDT")')
-
-    return list(dict.fromkeys(_symbol(name) for name in names))
-
-
-def _symbol(name: object) -> str:
-    if not isinstance(name, str):
-        raise InvalidSymbolError(name, f"is a {type(name).__name__}", "give a str")
-
-    plain = name.replace("_", "").replace("-", "")
-    if not (plain.isascii() and plain.isalnum()):
-        raise InvalidSymbolError(name, "has characters that no symbol has", 'write it as the exchange does: "BTCUSDT"')
-
-    return name.upper()
-
-
-def _thresholds(threshold_dbps: int | Iterable[int]) -> list[int]:
-    values: list[object] = [threshold_dbps] if isinstance(threshold_dbps, int) else list(threshold_dbps)
-    if not values:
-        raise ValueError("threshold_dbps is empty; give at least one: 250 is 0.25 %")
-
-    # Bars that one trade closes come smallest threshold first.
-    return sorted({_threshold(value) for value in values})
-
-
-def _threshold(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000:
-        raise InvalidThresholdError(value)
-
-    return value
-
-
-def _at_least(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of {least} or more, not {value!r}")
-
-    return value
-
-
-def _ack(ack: Literal["auto", "manual"]) -> Literal["auto", "manual"]:
-    if ack not in ("auto", "manual"):
-        raise ValueError(f'ack must be "auto" or "manual", not {ack!r}')
-
-    return ack
-
-
 def _config(config: SessionConfig | None, policy: ReconnectPolicy | None, *, has_store: bool) -> SessionConfig:
-    config = config or SessionConfig()
+    config = of_type("config", config, SessionConfig) or SessionConfig()
+    policy = of_type("reconnect", policy, ReconnectPolicy)
     if policy is not None:
         config = replace(config, policy=policy)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Literal
 
 import anyio
 from anyio.abc import ObjectReceiveStream
 
 from .._bar import Bar
+from .._errors import RangeBarError
 from .._events import StreamEvent
 from .._session import Notify, Resume, SaveOrigin, SaveSnapshots, Session, StreamStats, TimeUnit
 from .._sources._positions import TradePosition
@@ -90,6 +91,8 @@ class BarStream(ObjectReceiveStream[Bar]):
             self._raise_if_closed()
             await self._finish_outstanding()
             while True:
+                # The block may have been left by another task during any wait.
+                self._raise_if_closed()
                 self._tell_events()
                 # From here to the return nothing waits: a cancellation comes before a bar is taken, or after.
                 bar = None if self._is_ending else self._take()
@@ -214,14 +217,17 @@ class BarStream(ObjectReceiveStream[Bar]):
         self._wake.set()
 
     def on_notify(self, action: Notify) -> None:
+        self.tell((action.event,))
+
+    def tell(self, events: Iterable[StreamEvent]) -> None:
+        """Keep events until the reader's task comes by."""
         if self._on_event is None:
             return
 
-        if len(self._events) == _EVENTS_KEPT:
-            self._events_lost += 1
-
-        self._events.append(action.event)
-        self.wake()
+        for event in events:
+            self._events_lost += len(self._events) == _EVENTS_KEPT
+            self._events.append(event)
+            self.wake()
 
     def on_origin(self, action: SaveOrigin) -> None:
         for place in action.lanes:
@@ -257,7 +263,7 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     def _place_of(self, bar: Bar) -> int:
         place = self._places.get((bar.symbol, bar.threshold_dbps))
-        if place is None or bar.last_agg_trade_id > self._delivered.get(place, -1):
+        if place is None or not bar.is_closed or bar.last_agg_trade_id > self._delivered.get(place, -1):
             raise ValueError(f"{bar!r} was not given by this stream; acknowledge bars that receive() returned")
 
         return place
@@ -265,7 +271,6 @@ class BarStream(ObjectReceiveStream[Bar]):
     async def _wait(self) -> None:
         self._wake = anyio.Event()
         await self._wake.wait()
-        self._raise_if_closed()
 
     async def _finish_outstanding(self) -> None:
         if self._outstanding is not None:
@@ -279,6 +284,8 @@ class BarStream(ObjectReceiveStream[Bar]):
         while self._keeper.has_origins:
             saved = await self._keeper.save_origin()
             self._session.origin_saved(saved.lanes)
+            for place in saved.lanes:
+                self.tell(self._plans[place].forgotten(saved.origin))
 
     def _take(self) -> Bar | None:
         head = self._session.head()
@@ -288,8 +295,12 @@ class BarStream(ObjectReceiveStream[Bar]):
         place, raw = head
         bar = self._bar(place, raw, is_closed=True)
         position = self._position(place, raw)
-        self._session.pop(anyio.current_time())
         self._delivered[place] = position.agg_trade_id
+        try:
+            self._session.pop(anyio.current_time())
+        except Exception as error:  # noqa: BLE001 - the bar has left the queue: it is given first, the error next
+            self.on_fail(error)
+
         if not self._is_manual:
             self._outstanding = place, position
 
@@ -347,8 +358,10 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     def end(self) -> None:
         """Nothing can be received any more; a reader that waits learns of it."""
-        self._last_stats = self.stats
         self._is_closed = True
+        with suppress(RangeBarError):  # an engine that failed counts nothing
+            self._last_stats = self.stats
+
         self.wake()
 
     def _raise_if_closed(self) -> None:
