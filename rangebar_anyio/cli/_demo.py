@@ -1,36 +1,81 @@
-"""`rangebar-anyio demo`: bars on the screen without a network."""
+"""`rangebar-anyio demo`: live bars from an exchange that misbehaves, compared with the bars of the whole tape."""
 
 from __future__ import annotations
 
-import click
-from rich.console import Console
+import sys
+from typing import TYPE_CHECKING
 
-from .._sources._replay import Replay
-from ._demo_tape import DEMO_TAPE
-from ._outputs import open_output
-from ._replay import replay_onto, screen_for
+import click
+
+from ._failures import failures_on, pipe_console, standard_error
+from ._options import backend_option, run_async
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ._demo_live import Outcome
 
 __all__ = ("command",)
 
-_THRESHOLDS = (250, 1000)
-
 
 @click.command("demo")
-def command() -> None:
-    """Replay a generated market that comes with the package, as a table.
+@click.option("--offline", is_flag=True, help="Replay a recorded day instead: no network, not even to this machine.")
+@backend_option
+def command(offline: bool, backend: str) -> None:
+    """Watch range bars come live from a simulated exchange that misbehaves.
 
-    Its trades come in bursts that share a time stamp, calm and wild stretches alternate, and a halt of an hour and a
-    flash crash are in it. The bars are computed while you look: nothing is prepared.
+    The exchange runs in a process of its own on this machine. It plays three symbols, cuts the connections, lets its
+    REST database fall behind, turns a connection into a zombie and announces its shutdown. At the end the bars that
+    came are compared with those that the whole tape gives offline: exit code 1 if they are not identical.
     """
-    console = Console(highlight=False)
-    console.print(
-        "[bold]Range bars[/] of a generated market: 0.25 % wide and 1 % wide, from the same trades.", style=""
-    )
-    console.print(
-        "Look for the halt (a bar that took an hour) and the flash crash (many bars in a minute).\n", style="dim"
-    )
-    replay = Replay([DEMO_TAPE], _THRESHOLDS)
-    with open_output("table", None, screen_for("table", None)) as sink:
-        replay_onto(replay, sink, Console(stderr=True, highlight=False))
+    if offline:
+        from ._demo_offline import run_offline
 
-    console.print("\nYour own: [bold]rangebar-anyio replay BTCUSDT-aggTrades-2025-01-01.zip --threshold 250[/]")
+        run_offline()
+        return
+
+    with failures_on(standard_error()):
+        _needs_hypercorn()
+        from ._demo_live import run_demo
+
+        console = pipe_console()
+        _introduce(console)
+        outcome = run_async(run_demo, console, backend=backend)
+        _conclude(console, outcome)
+        sys.stdout.flush()
+
+    sys.exit(0 if outcome.is_identical else 1)
+
+
+def _needs_hypercorn() -> None:
+    from ._simulate import needs_hypercorn
+
+    try:
+        needs_hypercorn()
+    except click.ClickException as missing:
+        raise click.ClickException(f"{missing.message}; or see `rangebar-anyio demo --offline`") from None
+
+
+def _introduce(console: Console) -> None:
+    console.print("[bold]Range bars, live[/], from an exchange on this machine that misbehaves on purpose.")
+    console.print("Three symbols, bars of 0.25 % and 1 %. Whatever happens, no trade may be lost.\n", style="dim")
+
+
+def _conclude(console: Console, outcome: Outcome) -> None:
+    console.print()
+    for happened, text in outcome.troubles:
+        mark = "[green]✓[/]" if happened else "[dim]–[/]"
+        console.print(f" {mark} {text}", style="" if happened else "dim")
+
+    console.print()
+    if outcome.stopped_by:
+        console.print(f"Stopped by {outcome.stopped_by} before the end of the tape.", style="yellow")
+
+    for difference in outcome.differences:
+        console.print(difference, style="red", markup=False)
+
+    answer = "[bold green]yes[/]" if outcome.is_identical else "[bold red]no[/]"
+    so_far = " so far" if outcome.stopped_by else ""
+    console.print(f"[bold]bars identical to offline{so_far}:[/] {answer} ({outcome.equal:,} of {outcome.expected:,})")
+    if outcome.is_identical and not outcome.stopped_by and console.is_terminal:
+        console.print("\nYour own: [bold]rangebar-anyio stream BTCUSDT --threshold 250[/]")

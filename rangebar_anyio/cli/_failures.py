@@ -28,7 +28,8 @@ class PipeConsole(Console):
 
 def pipe_console(**options: Any) -> Console:
     """Return a console on standard output for what a command is asked for."""
-    return PipeConsole(highlight=False, **options)
+    # In a pipe nothing is as wide as a line.
+    return PipeConsole(highlight=False, soft_wrap=not sys.stdout.isatty(), **options)
 
 
 def standard_error() -> Console:

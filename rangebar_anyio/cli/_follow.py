@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ __all__ = ("Ended", "follow")
 _LOOK_S = 0.25
 
 Consume = Callable[[BarStream], Awaitable[None]]
+Watch = Callable[[BarStream], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,17 @@ class _Stop:
 
 
 async def follow(
-    opening: AbstractAsyncContextManager[BarStream], consume: Consume, screen: Screen, *, seconds: float | None = None
+    opening: AbstractAsyncContextManager[BarStream],
+    consume: Consume,
+    screen: Screen,
+    *,
+    seconds: float | None = None,
+    beside: Sequence[Watch] = (),
 ) -> Ended:
     """Open a stream and consume it, beside everything that may end it in order.
 
-    `consume` receives from the stream until it ends. An exception of either leaves as itself.
+    `consume` receives from the stream until it ends; each of `beside` watches it meanwhile and returns the reason when
+    it is to end. An exception of the opening and of `consume` leaves as itself.
     """
     stop, began_at = _Stop(), time.monotonic()
     stats: StreamStats | None = None
@@ -72,6 +79,9 @@ async def follow(
                 async with _beside() as inner:
                     inner.start_soon(_close, bars, stop)
                     inner.start_soon(screen.run, bars)
+                    for watch in beside:
+                        inner.start_soon(_ends, watch, bars, stop)
+
                     await consume(bars)
 
             stats = bars.stats
@@ -98,6 +108,10 @@ async def _beside() -> AsyncGenerator[TaskGroup, None]:
 async def _close(bars: BarStream, stop: _Stop) -> None:
     await stop.wanted.wait()
     await bars.aclose()
+
+
+async def _ends(watch: Watch, bars: BarStream, stop: _Stop) -> None:
+    stop(await watch(bars))
 
 
 async def _after(seconds: float, stop: _Stop) -> None:

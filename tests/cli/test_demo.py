@@ -19,7 +19,7 @@ def test_the_shipped_tape_is_what_its_generator_makes(tmp_path: Path) -> None:
 
 
 def test_it_ends_well_anywhere(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rangebar_anyio.cli", "demo"]
+    command = [sys.executable, "-m", "rangebar_anyio.cli", "demo", "--offline"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
 
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,248 @@
+"""The demo's client: it watches a stream until the tape's end, and compares."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from rich.console import Console
+
+from .. import _events as events
+from .._bar import Bar
+from .._errors import RangeBarError
+from .._reconnect import ReconnectPolicy
+from .._session import SessionConfig, StreamStats
+from .._sources._binance import BinanceSpot
+from .._stream import BarStream, open_stream
+from ..testing._tape import Tape
+from ._demo_market import HISTORY, THRESHOLDS, demo_tapes, offline_bars
+from ._follow import Ended, follow
+from ._screen import Screen, open_screen
+from ._table import TablePrinter
+
+__all__ = ("Outcome", "compare", "run_demo")
+
+Lane = tuple[str, int]
+
+_LINE = 65_536
+_WIDE = 1000
+_LOOK_S = 0.2
+#: Nothing new for so long means that nothing will come, on any machine.
+_GIVE_UP_S = 60.0
+
+#: The real numbers are minutes and hours; nobody wants to watch those.
+_QUICK = SessionConfig(
+    policy=ReconnectPolicy(first_delay_s=0.3, max_delay_s=2.0, jitter=False),
+    quiet_after_s=1.0,
+    quiet_after_max_s=2.0,
+    stalled_grace_s=0.5,
+    overlap_s=1.0,
+)
+
+
+class DemoFailed(RangeBarError):
+    """The demo's exchange could not be started."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demo came to; `equal` and `expected` are bars, `troubles` say whether each was seen."""
+
+    expected: int = 0
+    equal: int = 0
+    is_identical: bool = False
+    stopped_by: str = ""
+    differences: list[str] = field(default_factory=list)
+    troubles: list[tuple[bool, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came, and what happened."""
+
+    bars: dict[Lane, list[Bar]]
+    happened: list[events.StreamEvent] = field(default_factory=list)
+
+
+async def run_demo(console: Console) -> Outcome:
+    """Start the exchange, watch its stream on the console, and compare what came with the bars of the tapes."""
+    tapes = demo_tapes()
+    lanes = [(tape.symbol, threshold) for tape in tapes for threshold in THRESHOLDS]
+    seen = _Seen({lane: [] for lane in lanes})
+    async with _exchange() as (ws_url, rest_url, lines):
+        with open_screen(console, lanes, quiet=False, live=True) as screen:
+            ended = await _watch(tapes, BinanceSpot(ws_url, rest_url), seen, console, screen, lines)
+
+    wanted = {(tape.symbol, threshold): offline_bars(tape, threshold) for tape in tapes for threshold in THRESHOLDS}
+    outcome = compare(wanted, seen.bars, stopped_by=ended.why if ended.why != _AT_THE_END else "")
+    outcome.troubles = _troubles(seen.happened, ended.stats)
+    return outcome
+
+
+_AT_THE_END = "the end of the tape"
+
+
+async def _watch(
+    tapes: Sequence[Tape],
+    source: BinanceSpot,
+    seen: _Seen,
+    console: Console,
+    screen: Screen,
+    lines: BufferedByteReceiveStream,
+) -> Ended:
+    printer = TablePrinter(console, None if console.is_terminal else _WIDE)
+
+    def on_event(event: events.StreamEvent) -> None:
+        seen.happened.append(event)
+        screen.on_event(event)
+
+    async def consume(bars: BarStream) -> None:
+        async for bar in bars:
+            seen.bars[bar.symbol, bar.threshold_dbps].append(bar)
+            printer.write(bar)
+            console.file.flush()
+            screen.on_bar()
+
+    opening = open_stream(
+        [tape.symbol for tape in tapes],
+        threshold_dbps=THRESHOLDS,
+        source=source,
+        start={tape.symbol: tape[0].agg_trade_id for tape in tapes},
+        on_event=on_event,
+        config=_QUICK,
+    )
+    ends = {tape.symbol: tape[len(tape) - 1].agg_trade_id for tape in tapes}
+    return await follow(opening, consume, screen, beside=(_Tail(ends).reached, _Narrator(lines, screen).tell))
+
+
+class _Tail:
+    """Knows when the tape is over: every last trade is in the bars, and every bar was taken."""
+
+    def __init__(self, ends: dict[str, int]) -> None:
+        self._ends = ends
+        self._position: tuple[int, ...] = ()
+        self._since = time.monotonic()
+
+    async def reached(self, bars: BarStream) -> str:
+        while not self._is_over(bars):
+            await anyio.sleep(_LOOK_S)
+            if time.monotonic() - self._since > _GIVE_UP_S:
+                return f"silence: nothing came for {_GIVE_UP_S:g} s"
+
+        return _AT_THE_END
+
+    def _is_over(self, bars: BarStream) -> bool:
+        last = {symbol: bars.last_trade(symbol) for symbol in self._ends}
+        position = tuple(-1 if trade is None else trade.agg_trade_id for trade in last.values())
+        if position != self._position:
+            self._position, self._since = position, time.monotonic()
+
+        return position == tuple(self._ends.values()) and bars.stats.bars_waiting == 0
+
+
+class _Narrator:
+    """Shows what the exchange says that it does."""
+
+    def __init__(self, lines: BufferedByteReceiveStream, screen: Screen) -> None:
+        self._lines = lines
+        self._screen = screen
+
+    async def tell(self, _bars: BarStream) -> str:
+        while True:
+            try:
+                line = await self._lines.receive_until(b"\n", _LINE)
+            except (anyio.EndOfStream, anyio.IncompleteRead):
+                return "the end of the exchange's process"
+
+            self._screen.say(f"! the exchange {json.loads(line)['fault']}", "bold magenta")
+
+
+@asynccontextmanager
+async def _exchange() -> AsyncIterator[tuple[str, str, BufferedByteReceiveStream]]:
+    """Run the exchange's process for the length of a block."""
+    command = [sys.executable, "-m", "rangebar_anyio.cli._demo_exchange"]
+    with tempfile.TemporaryFile() as trouble:
+        process = await anyio.open_process(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=trouble,
+            # Ctrl-C is for us; the exchange ends with its standard input.
+            start_new_session=True,
+        )
+        try:
+            assert process.stdout is not None
+            lines = BufferedByteReceiveStream(process.stdout)
+            try:
+                urls = json.loads(await lines.receive_until(b"\n", _LINE))
+            except (anyio.EndOfStream, anyio.IncompleteRead):
+                trouble.seek(0)
+                raise DemoFailed(f"the exchange did not start: {_last_line(trouble.read())}") from None
+
+            yield urls["ws_url"], urls["rest_url"], lines
+        finally:
+            await _end(process)
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode("utf-8", "replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+async def _end(process: Process) -> None:
+    with anyio.CancelScope(shield=True):
+        if process.returncode is None:
+            process.kill()
+
+        await process.aclose()
+
+
+def compare(wanted: dict[Lane, list[Bar]], got: dict[Lane, list[Bar]], *, stopped_by: str = "") -> Outcome:
+    """Hold what came against what should have come, lane by lane, bar by bar, in order.
+
+    A run that was stopped before its end is identical as far as it went.
+    """
+    outcome = Outcome(expected=sum(map(len, wanted.values())), stopped_by=stopped_by, is_identical=True)
+    for lane, bars in wanted.items():
+        came = got.get(lane, [])
+        equal = next((n for n, (a, b) in enumerate(zip(came, bars, strict=False)) if a != b), min(len(came), len(bars)))
+        outcome.equal += equal
+        if equal < len(came) or (equal < len(bars) and not stopped_by):
+            outcome.is_identical = False
+            outcome.differences.append(_difference(lane, equal, came, bars))
+
+    return outcome
+
+
+def _difference(lane: Lane, at: int, came: Sequence[Bar], bars: Sequence[Bar]) -> str:
+    left = repr(came[at]) if at < len(came) else "nothing"
+    right = repr(bars[at]) if at < len(bars) else "nothing"
+    return f"{lane[0]} at {lane[1]} dbps, bar {at}: came {left}, offline {right}"
+
+
+def _troubles(happened: Sequence[events.StreamEvent], stats: StreamStats | None) -> list[tuple[bool, str]]:
+    cuts = [event for event in happened if isinstance(event, events.Disconnected) and event.was_open]
+    stalls = [event for event in happened if isinstance(event, events.Stalled)]
+    rotations = [event for event in happened if isinstance(event, events.Rotated) and event.reason == "shutdown"]
+    filled = [event for event in happened if isinstance(event, events.GapFilled)]
+    slowest = max((event.seconds for event in filled), default=0.0)
+    fetched = 0 if stats is None else stats.fetched_trades
+    lag = (
+        f"a REST database that lags: {len(filled)} gaps filled, {fetched:,} trades fetched "
+        f"({HISTORY:,} of them history), the slowest gap in {slowest:.1f} s"
+    )
+    return [
+        (bool(cuts), "a cut: the connection was lost, and opened again"),
+        (bool(stalls), "a zombie: a connection that lived and brought nothing was found out and replaced"),
+        (bool(rotations), "a rotation: the next connection delivered before the old one closed"),
+        (bool(filled), lag),
+    ]
