@@ -79,7 +79,11 @@ fn row(id: usize) -> String {
         5_123_456_000 + 2 * id,
         5_123_456_001 + 2 * id,
         1_735_689_600_123_456_usize + id * 211,
-        if id.is_multiple_of(3) { "True" } else { "False" },
+        if id.is_multiple_of(3) {
+            "True"
+        } else {
+            "False"
+        },
     )
 }
 
