@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rangebar_anyio._events import StreamEvent
 from rangebar_anyio._feed import Feed
@@ -55,13 +55,13 @@ class Bench:
         budget: Budget | None = None,
         bar_capacity: int = 1_000_000,
         trade_capacity: int = 5000,
-        **config: float | None,
+        **config: Any,
     ) -> None:
         self.now = 0.0
         self.rules = rules or spot_rules()
         self.budget = budget or Budget(self.rules.limits)
         self.feed = Feed(bar_capacity=bar_capacity, trade_capacity=trade_capacity)
-        settings = replace(SessionConfig(policy=policy), **config)  # type: ignore[arg-type]
+        settings = replace(SessionConfig(policy=policy), **config)
         self.session = Session(settings, self.rules, self.feed, lanes or [lane()], self.budget, Random(1))
         self.log: list[tuple[float, Action]] = []
         self._seen: set[int] = set()

@@ -1,7 +1,7 @@
 """An exchange in virtual time: tapes, sockets that are lists of bytes, REST with every weakness it is known for.
 
-It knows nothing of the session. A driver asks it what a socket has to say and what a request is answered with, and tells
-it what a client sends. Its limits bite: what breaks one of them is noted in ``broken``.
+It knows nothing of the session. A driver asks it what a socket has to say and what a request is answered with, and
+tells it what a client sends. Its limits bite: what breaks one of them is noted in ``broken``.
 """
 
 from __future__ import annotations
@@ -290,7 +290,9 @@ class ModelExchange:
 
         if "fromId" in params:
             first = tape.from_id(int(params["fromId"]))
-            return tape.rows[first : min(known, first + limit)]
+            rows = tape.rows[first : min(known, first + limit)]
+            holey = self.active("holey", now, tape.symbol)
+            return rows if holey is None else [row for row in rows if self.random.random() > holey.strength / 5]
 
         if "startTime" in params:
             start_us = int(params["startTime"]) * 1000

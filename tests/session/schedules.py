@@ -60,6 +60,7 @@ class Schedule:
     def __init__(self, number: int) -> None:
         random = self.random = Random(number)
         self.number = number
+        self._cache: dict[tuple[int, int | None], list[bytes]] = {}
         self.seconds = random.choice((10.0, 60.0, 400.0))
         names = SYMBOLS[: random.choice((1, 1, 2, 3))]
         self.tapes = {name: self._tape(name) for name in names}
@@ -70,6 +71,12 @@ class Schedule:
         ]
         times = fault_times(random, self.seconds)
         states = [make_fault(random, at, names) for at in times if random.random() < 0.6]
+
+        if random.random() < 0.3:
+            # Once, and for less than the time after which an absence counts as proven.
+            begins = random.uniform(0, self.seconds)
+            states.append(Fault("holey", begins, begins + random.uniform(0, 4.9), "", random.random()))
+
         self.exchange = ModelExchange(self.tapes, random, states)
         self.driver = Driver(
             self.exchange,
@@ -176,10 +183,6 @@ class Schedule:
             self._cache[key] = offline(self._rows(lane, origin), lane.threshold_dbps, origin)
 
         return self._cache[key]
-
-    @property
-    def _cache(self) -> dict[tuple[int, int | None], list[bytes]]:
-        return self.__dict__.setdefault("cache", {})
 
     def _compare(self, place: int, lane: Lane) -> list[str]:
         got = self.driver.bars[place]

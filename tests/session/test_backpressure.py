@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rangebar_anyio._events import Disconnected, ReaderAway, ReaderBack, Stalled
 from rangebar_anyio._session import Connect, Disconnect, Fetch, SaveSnapshots
 from tests.feed.wire import event, offline, row, tape
 from tests.session.bench import Bench, from_ids, lane, symbols_of
 
 
-def paused(**config: float) -> tuple[Bench, int]:
+def paused(**config: Any) -> tuple[Bench, int]:
     """A bench whose bar queue is full and whose connection has unread bytes."""
     bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, **config)
     conn = bench.connect()
@@ -22,7 +24,7 @@ def paused(**config: float) -> tuple[Bench, int]:
 
 
 def test_a_pause_loses_nothing() -> None:
-    bench, conn = paused()
+    bench, _ = paused()
     bars = [bar for place, bar in bench.bars() if place == 0]
     assert not bench.session.is_paused
     assert bars == offline(tape(100, 199), 5, 99)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ from tests.feed.wire import START_US, event, frame, offline, page, row, tape
 from tests.session.bench import CALM, Bench, from_ids, lane, symbols_of
 
 
-def settled(lanes: list[Lane] | None = None, **config: float) -> tuple[Bench, int]:
+def settled(lanes: list[Lane] | None = None, **config: Any) -> tuple[Bench, int]:
     """A bench that is connected, has taken trade 100 and has nothing left to ask."""
     bench = Bench(lanes, **config)
     conn = bench.connect()
@@ -228,7 +230,7 @@ def test_quiet_is_asked_about_after_30_s_doubling_to_15_minutes() -> None:
     waits = [wait for wait in waits if wait > 8]
     assert 28 <= waits[0] <= 45
     assert waits[-1] >= 890
-    assert all(900 >= later >= wait - 8 for wait, later in zip(waits, waits[1:], strict=False))
+    assert all(900 >= later >= wait - 8 for wait, later in pairwise(waits))
 
 
 def test_a_quiet_market_is_no_fault() -> None:
@@ -368,7 +370,7 @@ def test_lag_is_asked_about_with_backoff() -> None:
         bench.wait(0.1)
 
     times = bench.times(Fetch)[before:]
-    waits = [later - at for at, later in zip(times, times[1:], strict=False)]
+    waits = [later - at for at, later in pairwise(times)]
     assert waits[:5] == pytest.approx([0.5, 1, 2, 4, 8], abs=0.11)
     assert max(waits) <= 15.2
 
@@ -494,14 +496,11 @@ def test_ids_no_longer_served_are_missing_by_the_same_proof() -> None:
 def test_a_trade_that_the_parser_refuses_is_missing_too_and_its_text_told() -> None:
     bench, conn = settled()
     bench.live(conn, [104])
-    bad = (
-        page([row(101)])[:-1]
-        + b',{"a":102,"p":"-1","q":"1","f":1,"l":1,"T":1,"m":true},'
-        + page([row(103), row(104)])[1:]
-    )
+    refused = b'{"a":102,"p":"-1","q":"1","f":1,"l":1,"T":1,"m":true},'
+    bad = page([row(101)])[:-1] + b"," + refused + page([row(103), row(104)])[1:]
     bench.answer(bench.one(Fetch), bad)
     assert bench.expected() == 102
-    bad = b'[{"a":102,"p":"-1","q":"1","f":1,"l":1,"T":1,"m":true},' + page([row(103), row(104)])[1:]
+    bad = b"[" + refused + page([row(103), row(104)])[1:]
     bench.answer(ask_again(bench), bad)
     assert bench.expected() == 105
     assert bench.told(GapUnfillable) == [GapUnfillable("X", 102, 102)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_bars_closed_by_one_trade_come_smallest_threshold_first() -> None:
     bench.live(bench.connect(), range(500, 700))
     bars = [(int.from_bytes(bar[160:168], "little"), -place) for place, bar in bench.bars()]
     assert bars == sorted(bars)
-    assert any(a[0] == b[0] for a, b in zip(bars, bars[1:], strict=False))
+    assert any(a[0] == b[0] for a, b in pairwise(bars))
 
 
 def test_a_lane_may_begin_before_the_first_trade() -> None:
