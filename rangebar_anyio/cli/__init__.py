@@ -16,6 +16,7 @@ _COMMANDS = {
     "export": "_export",
     "status": "_status",
     "replay": "_replay",
+    "verify-live": "_verify",
     "simulate": "_simulate",
 }
 

@@ -16,7 +16,7 @@ from .._bar import Bar
 from .._session import StreamStats
 from .._stream import BarStream
 from ._screen import Screen
-from ._signals import stop_on_signal
+from ._signals import stopped_by_signals
 
 __all__ = ("Ended", "follow")
 
@@ -68,12 +68,11 @@ async def follow(
     stop, began_at = _Stop(), time.monotonic()
     stats: StreamStats | None = None
     async with _beside() as tasks:
-        tasks.start_soon(stop_on_signal, stop)
         tasks.start_soon(_watch_reader, stop)
         if seconds is not None:
             tasks.start_soon(_after, seconds, stop)
 
-        with stop.scope:
+        with stopped_by_signals(stop), stop.scope:
             async with opening as bars:
                 stop.is_open = True
                 async with _beside() as inner:

@@ -4,37 +4,53 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-import anyio
+from anyio.lowlevel import current_token
 
-__all__ = ("stop_on_signal",)
+__all__ = ("stopped_by_signals",)
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
-async def stop_on_signal(stop: Callable[[str], object]) -> None:
-    """Wait for SIGINT or SIGTERM and call `stop` with its name; another one then ends the process."""
-    if sys.platform == "win32":
-        # Signals cannot be received there; the interrupt ends the event loop as a KeyboardInterrupt.
-        return
+@contextmanager
+def stopped_by_signals(stop: Callable[[str], object]) -> Iterator[None]:
+    """Have the event loop call `stop` with a signal's name at SIGINT or SIGTERM; another one ends the process.
 
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            name = number.name
-            break
-        else:
-            return
+    The handlers are Python's own and not the event loop's, so that the second signal also ends a program whose loop is
+    stuck in a write to a full pipe.
+    """
+    soon = _call_soon()
+    seen: list[int] = []
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end_at_once)
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if seen:
+            _end_at_once(number)
 
-    stop("Ctrl-C" if name == "SIGINT" else name)
+        seen.append(number)
+        soon(stop, "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # Once a signal has come, what is left of the program is not worth waiting for either.
+            signal.signal(number, handle if seen else handler)
 
 
-def _end_at_once(number: int, _frame: FrameType | None) -> None:
+def _call_soon() -> Callable[..., Any]:
+    """Give what both event loops have for calls out of a signal handler."""
+    loop: Any = current_token().native_token
+    soon: Callable[..., Any] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    return soon
+
+
+def _end_at_once(number: int) -> None:
     for fd in (1, 2):
         if os.isatty(fd):
             os.write(fd, _SHOW_CURSOR)

@@ -124,14 +124,14 @@ def _flow(bar: Bar) -> Text:
 
 
 _COLUMNS: tuple[_Column, ...] = (
-    _Column("closed at (UTC)", 23, 3, _closed_at, left=True),
-    _Column("symbol", 9, 4, lambda bar: Text(bar.symbol[:9], style="bold"), left=True),
+    _Column("closed at (UTC)", 23, 4, _closed_at, left=True),
+    _Column("symbol", 9, 1, lambda bar: Text(bar.symbol[:9], style="bold"), left=True),
     _Column("bar", 6, 2, lambda bar: Text(percent(bar.threshold_dbps), style="cyan")),
     _Column("open", 12, 8, _price("open")),
     _Column("high", 12, 9, _price("high")),
     _Column("low", 12, 10, _price("low")),
     _Column("close", 14, 0, _close),
-    _Column("move", 7, 1, _move),
+    _Column("move", 7, 3, _move),
     _Column("volume", 11, 5, lambda bar: Text(compact(bar.volume))),
     _Column("trades", 8, 6, lambda bar: Text(f"{bar.individual_trade_count:,}")),
     _Column("took", 7, 7, lambda bar: Text(took(bar.duration_us), style="dim")),
