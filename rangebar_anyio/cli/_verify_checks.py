@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Any
 
@@ -33,7 +33,7 @@ _MICROSECONDS_FROM = 10**14
 _FIELDS = {"p": "price", "q": "quantity", "f": "first trade", "l": "last trade", "T": "time", "m": "buyer is maker"}
 _NUMBERS = frozenset("pq")
 #: The first ids that the exchange's own documentation names.
-_FIRST_IDS = 0
+_FIRST_IDS = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +225,21 @@ def _difference(live: Row, served: Row) -> str:
 
 def _value(key: str, row: Row) -> object:
     if key in _NUMBERS:
-        return Decimal(str(row.get(key)))
+        return _number(row.get(key))
 
     if key == "T":
         # Unlike units are a verdict of their own.
         return row[key] // 1000 if _unit_of(row) == "microseconds" else row[key]
 
     return row.get(key)
+
+
+def _number(value: object) -> object:
+    """Read `1.50` and `1.5` as equal, and leave what is no number as it is."""
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return value
 
 
 def _retention(rules: BinanceRules, oldest: Sequence[Row]) -> Verdict:

@@ -1,0 +1,94 @@
+"""One simulated exchange for the tests of the command line, and how they run commands against it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from rangebar_anyio import Bar, RangeBarProcessor, Trade
+from rangebar_anyio.testing import Tape, generate_tape, write_archive_csv
+
+COMMAND = (sys.executable, "-m", "rangebar_anyio.cli")
+WAIT_S = 50
+
+#: Trades of the two tapes: those of the past are had at once, the others take longer than any test.
+TRADES = 12_000
+HISTORY = 22_000
+RATE = 20
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange's process: its tapes, where it is, and what it said on standard output."""
+
+    tapes: dict[str, Tape]
+    ws_url: str
+    rest_url: str
+    said: str
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return "--ws-url", self.ws_url, "--rest-url", self.rest_url
+
+    def offline(self, symbol: str, threshold_dbps: int) -> list[Bar]:
+        """The bars of the whole tape."""
+        return offline(self.tapes[symbol], threshold_dbps)
+
+
+def offline(tape: Tape, threshold_dbps: int) -> list[Bar]:
+    with RangeBarProcessor(threshold_dbps, symbol=tape.symbol) as processor:
+        return processor.push_many([Trade(*_values(row)) for row in tape])
+
+
+def _values(row: Sequence[int]) -> tuple[int, Decimal, Decimal, int, bool, int, int]:
+    number, price, quantity, first, last, time_us, maker = row
+    return number, Decimal(price).scaleb(-8), Decimal(quantity).scaleb(-8), time_us, bool(maker), first, last
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, without a terminal."""
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+
+def started(*args: str, **options: int) -> subprocess.Popen[str]:
+    """Start a command, without a terminal."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([*COMMAND, *args], text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """A running exchange with two symbols."""
+    folder = tmp_path_factory.mktemp("exchange")
+    tapes = {
+        symbol: generate_tape(
+            TRADES, seed=11, symbol=symbol, start_price=price, first_agg_trade_id=0, halt_s=0, step_volatility=0.0003
+        )
+        for symbol, price in (("BTCUSDT", "60000"), ("ETHUSDT", "3000"))
+    }
+    paths = [write(tape, folder) for tape in tapes.values()]
+    args = ("simulate", *paths, "--history", str(HISTORY), "--rate", str(RATE), "--no-limits")
+    with started(*args, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(4)]
+            urls = dict(line.split(maxsplit=1) for line in lines)
+            yield Exchange(tapes, urls["WebSocket"].strip(), urls["REST"].strip(), "".join(lines))
+        finally:
+            process.send_signal(signal.SIGINT)
+
+    assert process.returncode == 0
+
+
+def write(tape: Tape, folder: Path) -> str:
+    path = folder / f"{tape.symbol}-aggTrades-x.csv"
+    write_archive_csv(tape, path)
+    return os.fspath(path)

@@ -1,0 +1,287 @@
+"""`rangebar-anyio stream`, as a person and as a pipe use it."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rangebar_anyio import Bar
+from rangebar_anyio.cli import main
+from tests.cli.conftest import COMMAND, WAIT_S, Exchange, run, started
+
+
+def key(bar: Bar) -> tuple[object, ...]:
+    return bar.symbol, bar.threshold_dbps, bar.first_agg_trade_id, bar.last_agg_trade_id, bar.exact("turnover")
+
+
+def keys(text: str) -> list[tuple[object, ...]]:
+    names = ("symbol", "threshold_dbps", "first_agg_trade_id", "last_agg_trade_id", "turnover")
+    return [tuple(json.loads(line, parse_float=Decimal)[name] for name in names) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio", "uvloop"])
+def test_a_pipe_gets_the_bars_of_the_tape_as_json_lines(exchange: Exchange, backend: str) -> None:
+    done = run(
+        *("stream", "btcusdt", "--threshold", "100", "--start", "0", "--max-bars", "60"),
+        *("--backend", backend, *exchange.options),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert keys(done.stdout) == [key(bar) for bar in exchange.offline("BTCUSDT", 100)[:60]]
+    assert "is open for 1 symbol" in done.stderr
+    assert "bars closed" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_several_symbols_and_thresholds_each_have_their_bars(exchange: Exchange) -> None:
+    # More than one symbol has, so that the other one has to come too.
+    count = sum(len(exchange.offline("BTCUSDT", threshold)) for threshold in (100, 250)) + 30
+    done = run(
+        *("stream", "BTCUSDT", "ETHUSDT", "--threshold", "250", "--threshold", "100", *exchange.options),
+        *("--start", "BTCUSDT=0", "--start", "ETHUSDT=0", "--max-bars", str(count), "-q"),
+    )
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        for threshold in (100, 250):
+            came = [bar for bar in keys(done.stdout) if bar[:2] == (symbol, threshold)]
+            assert came == [key(bar) for bar in exchange.offline(symbol, threshold)[: len(came)]]
+            assert came
+
+
+def test_a_start_in_time_begins_with_the_first_trade_from_then_on(exchange: Exchange) -> None:
+    row = exchange.tapes["ETHUSDT"][3_000]
+    time_us = row.timestamp_us // 1_000_000 * 1_000_000
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_us // 1_000_000))
+
+    done = run("stream", "ETHUSDT", "--threshold", "50", "--start", start, "--max-bars", "1", *exchange.options)
+
+    first = exchange.tapes["ETHUSDT"].index_of_time(time_us)
+    assert json.loads(done.stdout)["first_agg_trade_id"] == first
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_ends_it_in_order_with_code_0(exchange: Exchange, number: signal.Signals) -> None:
+    with started("stream", "BTCUSDT", "--threshold", "100", "--start", "0", *exchange.options) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        process.send_signal(number)
+        came = keys(first + process.stdout.read())
+        said = process.stderr.read()
+
+    assert process.returncode == 0, said
+    assert came == [key(bar) for bar in exchange.offline("BTCUSDT", 100)[: len(came)]]
+    assert said.splitlines()[-1].startswith("Ctrl-C: " if number == signal.SIGINT else "SIGTERM: ")
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_a_second_signal_ends_even_a_program_stuck_in_a_full_pipe(exchange: Exchange) -> None:
+    with started("stream", "BTCUSDT", "--threshold", "5", "--start", "0", *exchange.options) as process:
+        assert process.stdout is not None
+        deadline = time.monotonic() + WAIT_S
+        # Nobody reads, so the pipe fills and the next write never returns.
+        while _unread(process.stdout.fileno()) < 60_000 or _sleeps_in(process) != "pipe_write":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+        process.send_signal(signal.SIGINT)
+        _wait_for(lambda: not _pending(process, signal.SIGINT), deadline)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 130
+
+
+def _unread(fd: int) -> int:
+    size: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0]
+    return size
+
+
+def _sleeps_in(process: subprocess.Popen[str]) -> str:
+    name = Path(f"/proc/{process.pid}/wchan").read_text()
+    # A kernel that does not tell is taken at our first look's word.
+    return "pipe_write" if name in ("", "0") or "pipe_write" in name else name
+
+
+def _pending(process: subprocess.Popen[str], number: int) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(mask & 1 << (number - 1) for mask in masks)
+
+
+def _wait_for(holds: object, deadline: float) -> None:
+    assert callable(holds)
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_reader_that_leaves_ends_it_without_a_word(exchange: Exchange) -> None:
+    # No bar will close any more after the first look, so only watching the pipe can tell.
+    with started("stream", "BTCUSDT", "--threshold", "500", "--start", "0", *exchange.options) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("{")
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(WAIT_S) == 0
+
+    assert "Traceback" not in said
+    assert "rror" not in said
+
+
+@pytest.mark.parametrize("start", [(), ("--start", "0")])
+def test_a_typo_in_the_symbol_is_one_line_and_code_2(exchange: Exchange, start: tuple[str, ...]) -> None:
+    done = run("stream", "BTCUDST", *start, *exchange.options)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "'BTCUDST' is not known to the exchange" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "error" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (("BTC USDT",), "BTC USDT"),
+        (("BTCUSDT", "--threshold", "0"), "0.25 %"),
+        (("BTCUSDT", "--start", "yesterday"), "is no time"),
+        (("BTCUSDT", "--start", "2026-01-02"), "2026-01-02T00:00Z"),
+        (("BTCUSDT", "--start", "2126-01-02T00:00Z"), "future"),
+        (("BTCUSDT", "ETHUSDT", "--start", "7"), "--start BTCUSDT=7 --start ETHUSDT=7"),
+        (("BTCUSDT", "--start", "7", "--start", "8"), "several starts name their symbols"),
+        (("BTCUSDT", "--start", "XUSDT=8"), "XUSDT"),
+        (("BTCUSDT", "--ws-url", "http://127.0.0.1:1"), "ws://"),
+        (("BTCUSDT", "--format", "parquet"), "-o FILE"),
+        (("BTCUSDT", "--format", "parquet", "-o", "x", "--db", "y"), "use record, then export"),
+        (("BTCUSDT", "--backend", "curio"), "curio"),
+        ((), "SYMBOLS"),
+    ],
+)
+def test_what_cannot_be_asked_for_says_why(
+    args: tuple[str, ...], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["stream", *args])
+
+    assert done.exit_code == 2, done.output
+    assert text in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_a_database_the_next_run_goes_on_where_this_one_ended(exchange: Exchange, tmp_path: Path) -> None:
+    output, db = tmp_path / "bars.csv", tmp_path / "stream.db"
+    args = ("stream", "BTCUSDT", "--threshold", "100", "--start", "0", "--db", str(db), "-o", str(output))
+
+    for _ in range(2):
+        done = run(*args, "--max-bars", "7", *exchange.options)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == ""
+
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert [int(row["last_agg_trade_id"]) for row in rows] == [
+        bar.last_agg_trade_id for bar in exchange.offline("BTCUSDT", 100)[:14]
+    ]
+
+
+def test_restart_forgets_where_it_stood(exchange: Exchange, tmp_path: Path) -> None:
+    args = ("stream", "BTCUSDT", "--threshold", "100", "--db", str(tmp_path / "stream.db"), "--max-bars", "3")
+
+    first = run(*args, "--start", "0", *exchange.options)
+    again = run(*args, "--start", "0", "--restart", *exchange.options)
+
+    assert first.stdout == again.stdout
+    assert "begins anew" in again.stderr
+
+
+def test_seconds_end_it(exchange: Exchange) -> None:
+    done = run("stream", "BTCUSDT", "--threshold", "5000", "--seconds", "0.2", *exchange.options)
+
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].startswith("--seconds 0.2: ")
+
+
+def test_without_a_network_it_waits_says_so_and_can_be_ended() -> None:
+    nowhere = ("--ws-url", "ws://127.0.0.1:9", "--rest-url", "http://127.0.0.1:9")
+    with started("stream", "BTCUSDT", *nowhere) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+
+    assert process.returncode == 0
+    assert "did not open" in said or "next connect" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("columns", [150, 60])
+def test_a_terminal_gets_a_table_and_status_lines(exchange: Exchange, columns: int) -> None:
+    screen, code = in_terminal(
+        columns,
+        ("stream", "BTCUSDT", "ETHUSDT", "--threshold", "250", *exchange.options),
+        ("--start", "BTCUSDT=0", "--start", "ETHUSDT=0", "--seconds", "2"),
+    )
+
+    assert code == 0
+    assert "▲" in screen
+    assert "┼" in screen
+    assert "● live" in screen or "catching up" in screen
+    assert "trades/s" in screen
+    assert "--seconds 2: " in screen
+    # The cursor is shown again.
+    assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
+    if columns == 150:
+        assert "closed at (UTC)" in screen
+        assert "gaps filled" in screen
+        assert "Ctrl-C ends" in screen
+
+
+def in_terminal(columns: int, *args: tuple[str, ...]) -> tuple[str, int]:
+    """Run a command on a pseudo-terminal, and give what was on its screen and the exit code."""
+    main_end, their_end = pty.openpty()
+    fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    command = [*COMMAND, *(arg for some in args for arg in some)]
+    with subprocess.Popen(
+        command, stdin=their_end, stdout=their_end, stderr=their_end, env={**environment, "TERM": "xterm-256color"}
+    ) as process:
+        os.close(their_end)
+        screen = read_all(main_end)
+
+    return screen, process.returncode
+
+
+def read_all(fd: int) -> str:
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(fd, 65536)
+        except OSError:  # Linux says EIO when the other end of a pty is closed.
+            break
+
+        if not chunk:
+            break
+
+        chunks.append(chunk)
+
+    os.close(fd)
+    return b"".join(chunks).decode("utf-8", "replace")
