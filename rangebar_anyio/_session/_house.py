@@ -51,15 +51,19 @@ class Errand(Protocol):
     @property
     def bucket(self) -> Bucket | None:
         """What bounds the symbol's share of the weight, if anything does."""
+        ...
 
     def size(self) -> int:
         """The number of ids that are wanted."""
+        ...
 
     def ask(self, now: float, /) -> tuple[Request, Job] | None:
         """Give the request, or ``None`` when nothing is wanted any more."""
+        ...
 
     def wants_more(self) -> bool:
         """Whether another request is wanted right after the one just given."""
+        ...
 
 
 class House:

@@ -69,58 +69,74 @@ class VenueRules(Protocol):
     @property
     def venue(self) -> str:
         """The name that lanes are stored under."""
+        ...
 
     @property
     def limits(self) -> Limits:
         """What the exchange allows."""
+        ...
 
     @property
     def page_rows(self) -> int:
         """The most trades that one page holds."""
+        ...
 
     @property
     def streams_per_connection(self) -> int:
         """The most symbols that one connection carries."""
+        ...
 
     @property
     def streams_per_message(self) -> int:
         """The most symbols of one SUBSCRIBE."""
+        ...
 
     @property
     def message_interval_s(self) -> float:
         """Seconds between two SUBSCRIBE messages of one connection."""
+        ...
 
     @property
     def connection_lifetime_s(self) -> float:
         """The age at which the exchange closes a connection."""
+        ...
 
     @property
     def ping_interval_s(self) -> float:
         """Seconds between the exchange's pings."""
+        ...
 
     def connect_url(self, symbols: Sequence[str]) -> str:
         """Where a connection for these symbols goes to; they still have to be subscribed to."""
+        ...
 
     def subscribe_text(self, message_id: int, symbols: Sequence[str]) -> str:
         """The message that subscribes to the trades of these symbols."""
+        ...
 
     def page_request(self, symbol: str, from_id: int) -> Request:
         """The request for the trades from an id on."""
+        ...
 
     def newest_request(self, symbol: str) -> Request:
         """The request for the newest trade."""
+        ...
 
     def time_request(self, symbol: str, time_us: int) -> Request:
         """The request for the first trades whose time is not before one."""
+        ...
 
     def read_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Read what an answer means."""
+        ...
 
     def used_weight(self, headers: Mapping[str, str]) -> int | None:
         """The weight that the exchange has counted in its current minute, if the answer says so."""
+        ...
 
     def read_trades(self, body: bytes) -> list[Found]:
         """Read the ids and times of an answer; raise ``ValueError`` for one that is no list of trades."""
+        ...
 
 
 __all__ = ("Found", "Limits", "Meaning", "Request", "VenueRules", "Verdict")

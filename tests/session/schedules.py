@@ -167,6 +167,55 @@ class Schedule:
         held = driver.session.stats(driver.now).trades_held
         return [f"sequences {forgotten} are left fetching, {held} trades held"] if held or forgotten else []
 
+    def _is_done(self) -> bool:
+        return all(
+            self._origin(place, lane) is None or len(self.driver.bars[place]) >= len(self._expected(place, lane))
+            for place, lane in enumerate(self.lanes)
+        )
+
+    def _origin(self, place: int, lane: Lane) -> int | None:
+        """Where a lane has to begin; ``None`` when nothing says so."""
+        rows = self.tapes[lane.symbol].rows
+        match lane.start:
+            case FromId(first_id):
+                return first_id - 1
+            case FromTime(time_us):
+                return next((row.id - 1 for row in rows if row.time_us >= time_us), None)
+            case _:
+                return self.driver.origins.get(place)
+
+    def _rows(self, lane: Lane, origin: int) -> list[Row]:
+        return [row for row in self.tapes[lane.symbol].rows if row.id > origin]
+
+    def _expected(self, place: int, lane: Lane) -> list[bytes]:
+        origin = self._origin(place, lane)
+        key = (place, origin)
+
+        if key not in self._cache:
+            assert origin is not None
+            self._cache[key] = offline(self._rows(lane, origin), lane.threshold_dbps, origin)
+
+        return self._cache[key]
+
+    def _compare(self, place: int, lane: Lane) -> list[str]:
+        got = self.driver.bars[place]
+        origin = self._origin(place, lane)
+        told = self.driver.origins.get(place)
+
+        if origin is None:
+            return [f"lane {place}: bars and no origin"] if got else []
+
+        if told is not None and told != origin:
+            return [f"lane {place}: its origin is {told}, not {origin}"]
+
+        expected = self._expected(place, lane)
+
+        if got != expected:
+            same = next((at for at, pair in enumerate(zip(got, expected, strict=False)) if pair[0] != pair[1]), None)
+            return [f"lane {place}: {len(got)} bars of {len(expected)}, first difference at {same}"]
+
+        return []
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run schedules and name those that fail."""
