@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -15,6 +16,9 @@ from .._errors import RangeBarError
 __all__ = ("Archive", "ArchiveError")
 
 _CHUNK = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: What these methods raise for a damaged file; a RuntimeError is an encrypted one.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 _CHECKSUM = re.compile(r"([0-9a-fA-F]{64})\s+\*?(\S.*)")
 
 
@@ -86,7 +90,7 @@ class Archive:
                         return
 
                     chunk = following
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
+        except _UNREADABLE as error:
             raise ArchiveError(self.path, f"cannot be read to its end: {error}", "download it again") from error
 
 
@@ -130,5 +134,8 @@ def _only_table(path: str, zipped: zipfile.ZipFile) -> zipfile.ZipInfo:
     if len(tables) != 1:
         names = ", ".join(info.filename for info in zipped.infolist()) or "nothing"
         raise ArchiveError(path, f"one CSV file is expected inside, found {names}", "extract what you want to replay")
+
+    if tables[0].compress_type not in _METHODS:
+        raise ArchiveError(path, "is packed by another method than deflate", "extract what you want to replay")
 
     return tables[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
@@ -55,9 +56,19 @@ class Replay:
     def check(self) -> int:
         """Compare every archive with the checksum file beside it, and their order; return how many had one."""
         checked = sum(archive.check() for archive in self._archives)
+        # A single file has no order, and may be a pipe, which can be read only once.
+        if len(self._archives) > 1:
+            self._check_order()
+
+        return checked
+
+    def _check_order(self) -> None:
         looked_at = ArchiveRows()
         before: tuple[str, int] | None = None
         for archive in self._archives:
+            if not os.path.isfile(archive.path):
+                raise ArchiveError(archive.path, "is no regular file", "give a pipe alone, or files")
+
             first_id = looked_at.first_id(archive.path, archive.chunks())
             if first_id is None:
                 continue
@@ -67,8 +78,6 @@ class Replay:
                 raise ArchiveError(archive.path, problem, "name the files oldest first")
 
             before = archive.path, first_id
-
-        return checked
 
     def bars(self, on_bytes: Callable[[int], object]) -> Iterator[list[Bar]]:
         """Yield the bars of one batch of rows after another; `on_bytes` is told of every chunk's length."""

@@ -41,10 +41,14 @@ def standard_error() -> Console:
 def failures_on(console: Console) -> Iterator[None]:
     """Turn the errors of a block into a line and an exit code.
 
-    Somebody who reads our output and stops reading (`| head -1`) has what was wanted: no error, code 0.
+    Somebody who reads our output and stops reading (`| head -1`) has what was wanted: no error, code 0. Ctrl-C is one
+    line and code 130.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        console.print("stopped by Ctrl-C")
+        sys.exit(130)
     except (RangeBarError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             leave_quietly()

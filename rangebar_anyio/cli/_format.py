@@ -76,7 +76,11 @@ def bar_to_json(bar: Bar) -> str:
 
 def bar_to_csv(bar: Bar) -> str:
     """Return the bar as one CSV row in the order of `csv_header()`, without a line end."""
-    return ",".join(_text(bar, name, str) for name in FIELDS)
+    return ",".join(_text(bar, name, _csv_text) for name in FIELDS)
+
+
+def _csv_text(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\r\n') else text
 
 
 def csv_header() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -58,6 +59,7 @@ def command(
     status = standard_error()
     form = form or default_format(output)
     screen = screen_for(form, output)
+    _spare(files, output)
     with failures_on(status):
         replay = Replay(files, thresholds, symbol=symbol)
         with open_output(form, output, screen) as sink:
@@ -81,6 +83,15 @@ def replay_onto(
 
     if not quiet:
         _summary(status, replay, counts, time.perf_counter() - started, checked)
+
+
+def _spare(files: tuple[str, ...], output: str | None) -> None:
+    """Refuse to write over what is to be read."""
+    if output is None or not os.path.exists(output):
+        return
+
+    if any(os.path.exists(file) and os.path.samefile(file, output) for file in files):
+        raise click.UsageError(f"-o {output} would write over what is to be read")
 
 
 def screen_for(form: str, output: str | None) -> Console | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import zipfile
@@ -77,6 +79,11 @@ def write(path: Path, tape: Sequence[Row], line: Callable[[Row], str] = spot, he
 def replay(*args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rangebar_anyio.cli", "replay", *args]
     return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+
+
+def replaying(path: Path, *args: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rangebar_anyio.cli", "replay", str(path), *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def seen(bar: Bar) -> dict[str, object]:
@@ -298,6 +305,103 @@ def test_a_zip_must_hold_one_table(tmp_path: Path, names: tuple[str, ...]) -> No
 
     assert done.returncode == 2
     assert "one CSV file is expected inside" in done.stderr
+
+
+def damaged_zips() -> list[tuple[bytes, str]]:
+    """Zip files that can be opened and not be read, with what is to be said."""
+
+    def packed(method: int) -> bytearray:
+        memory = io.BytesIO()
+        with zipfile.ZipFile(memory, "w", method) as zipped:
+            zipped.writestr("a.csv", "".join(map(spot, rows(3000))))
+
+        return bytearray(memory.getvalue())
+
+    encrypted, unknown, damaged = (
+        packed(zipfile.ZIP_DEFLATED),
+        packed(zipfile.ZIP_DEFLATED),
+        packed(zipfile.ZIP_DEFLATED),
+    )
+    encrypted[6] |= 1
+    encrypted[encrypted.index(b"PK\1\2") + 8] |= 1
+    unknown[8] = unknown[unknown.index(b"PK\1\2") + 10] = 99
+    damaged[40:400] = bytes(360)
+    return [
+        (bytes(encrypted), "encrypted"),
+        (bytes(unknown), "another method than deflate"),
+        (bytes(packed(zipfile.ZIP_LZMA)), "another method than deflate"),
+        (bytes(damaged), "AUSDT-x.zip: "),
+    ]
+
+
+@pytest.mark.parametrize(("content", "text"), damaged_zips(), ids=["encrypted", "unknown", "lzma", "damaged"])
+def test_a_zip_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, text: str) -> None:
+    path = tmp_path / "AUSDT-x.zip"
+    path.write_bytes(content)
+
+    done = replay(str(path))
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pipe_alone_is_read_once(tmp_path: Path) -> None:
+    tape = rows(300)
+    fifo = tmp_path / "AUSDT-x"
+    os.mkfifo(fifo)
+
+    with replaying(fifo) as process, open(fifo, "w") as pipe:
+        pipe.write("".join(map(spot, tape)))
+        pipe.close()
+        out, _ = process.communicate(timeout=50)
+
+    assert process.returncode == 0
+    assert read_jsonl(out) == [seen(bar) for bar in offline(tape, 250, "AUSDT")]
+
+
+def test_a_pipe_among_others_is_refused(tmp_path: Path) -> None:
+    fifo = tmp_path / "AUSDT-x"
+    os.mkfifo(fifo)
+    done = replay(str(fifo), write(tmp_path / "AUSDT-2.csv", rows(3)))
+
+    assert done.returncode == 2
+    assert "is no regular file" in done.stderr
+
+
+def test_an_interrupt_is_one_line_and_code_130(tmp_path: Path) -> None:
+    fifo = tmp_path / "AUSDT-x"
+    os.mkfifo(fifo)
+    out = tmp_path / "out.csv"
+
+    # Opened for writing, the pipe has a reader, which waits for more until it is interrupted.
+    with replaying(fifo, "-o", str(out)) as process, open(fifo, "w") as pipe:
+        pipe.write("".join(map(spot, rows(300))))
+        pipe.flush()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=50)
+
+    assert process.returncode == 130
+    assert said == "stopped by Ctrl-C\n"
+    assert list(tmp_path.iterdir()) == [fifo]
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "AUSDT-1.csv", rows(30))
+    before = Path(path).read_bytes()
+
+    done = replay(path, "-o", path)
+
+    assert done.returncode == 2
+    assert "write over" in done.stderr
+    assert Path(path).read_bytes() == before
+
+
+def test_a_symbol_with_a_comma_is_one_field(tmp_path: Path) -> None:
+    done = replay(write(tmp_path / "x.csv", rows(300)), "--symbol", 'a,"b', "--format", "csv")
+
+    assert {row["symbol"] for row in csv.DictReader(done.stdout.splitlines())} == {'a,"b'}
 
 
 def test_what_cannot_be_opened_says_so(tmp_path: Path) -> None:
