@@ -16,6 +16,8 @@ class TradeSource(Protocol):
 
     def rules(self) -> VenueRules:
         """Return the facts of the market: addresses, limits, the texts of requests, the meaning of answers."""
+        ...
 
     def transport(self) -> Transport:
         """Return what opens sockets and sends requests; the stream closes it."""
+        ...

@@ -12,7 +12,7 @@ __all__ = ("TradePosition",)
 
 _PACKED = struct.Struct("<qq2s")
 _NO_TIME = -1
-_UNITS: tuple[TimeUnit, ...] = ("ms", "us")
+_UNITS: dict[bytes, TimeUnit] = {b"ms": "ms", b"us": "us"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +41,7 @@ class TradePosition:
         except struct.error:
             raise ValueError(f"a position has {_PACKED.size} bytes, these are {len(data)}") from None
 
-        known = next((name for name in _UNITS if name.encode() == unit), None)
+        known = _UNITS.get(unit)
         if agg_trade_id < -1 or time_us < _NO_TIME or known is None:
             raise ValueError(f"no trade has the id {agg_trade_id} at {time_us} in the unit {unit!r}")
 
