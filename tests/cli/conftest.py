@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -92,3 +97,44 @@ def write(tape: Tape, folder: Path) -> str:
     path = folder / f"{tape.symbol}-aggTrades-x.csv"
     write_archive_csv(tape, path)
     return os.fspath(path)
+
+
+def key(bar: Bar) -> tuple[object, ...]:
+    return bar.symbol, bar.threshold_dbps, bar.first_agg_trade_id, bar.last_agg_trade_id, bar.exact("turnover")
+
+
+def keys(text: str) -> list[tuple[object, ...]]:
+    names = ("symbol", "threshold_dbps", "first_agg_trade_id", "last_agg_trade_id", "turnover")
+    return [tuple(json.loads(line, parse_float=Decimal)[name] for name in names) for line in text.splitlines()]
+
+
+def in_terminal(columns: int, *args: tuple[str, ...]) -> tuple[str, int]:
+    """Run a command on a pseudo-terminal, and give what was on its screen and the exit code."""
+    main_end, their_end = pty.openpty()
+    fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    command = [*COMMAND, *(arg for some in args for arg in some)]
+    with subprocess.Popen(
+        command, stdin=their_end, stdout=their_end, stderr=their_end, env={**environment, "TERM": "xterm-256color"}
+    ) as process:
+        os.close(their_end)
+        screen = read_all(main_end)
+
+    return screen, process.returncode
+
+
+def read_all(fd: int) -> str:
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(fd, 65536)
+        except OSError:  # Linux says EIO when the other end of a pty is closed.
+            break
+
+        if not chunk:
+            break
+
+        chunks.append(chunk)
+
+    os.close(fd)
+    return b"".join(chunks).decode("utf-8", "replace")
