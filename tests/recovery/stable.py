@@ -38,7 +38,7 @@ def main() -> None:
 
         os.close(held)
         # The pipe ends with the child; until it is waited for here, its number is nobody else's.
-        select.select([alive, orders], [], [])
+        select.select([alive, orders.fileno()], [], [])
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         os.close(alive)

@@ -1,4 +1,4 @@
-"""The programs that are killed: `record` on the command line, `record(stream, store)`, and a program with a file of its own.
+"""The programs that are killed: `record` by command and by function, and a program with a file of its own.
 
 Each is what a user would write, with one addition: it can kill itself just before a line of the library is carried out.
 """
