@@ -8,62 +8,21 @@ own, so that many quiet symbols cannot keep a gap from being filled.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from heapq import heappop, heappush
-from typing import Protocol
 
 from .._errors import ProtocolError
 from .._events import Waiting
 from .._reconnect import Backoff, CircuitBreaker
 from ._actions import CancelFetch, Fetch
-from ._budget import Bucket
-from ._core import Core, Symbol
-from ._rules import Meaning, Request, Verdict
+from ._core import Core
+from ._errand import Errand, Job
+from ._rules import Meaning, Verdict
 
 _FIREWALL_WAIT_S = 300.0
 _BREAKER_AFTER = 5
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
-
-
-class Job(Protocol):
-    """A request that is under way."""
-
-    def answered(self, body: bytes, now: float, /) -> None:
-        """Take the answer; the job gives its place in the house back by ``House.done``."""
-
-    def failed(self, text: str, now: float, /) -> None:
-        """There is no answer, and asking again is up to the job; its place is given back already."""
-
-    def postponed(self, now: float, /) -> None:
-        """The exchange wants nothing now: to be sent again as soon as it may; its place is given back already."""
-
-    def unknown_symbol(self, now: float, /) -> None:
-        """The exchange has no such symbol; the job's place is given back already."""
-
-
-class Errand(Protocol):
-    """Something that wants a request to be sent when its turn comes."""
-
-    symbol: Symbol
-    is_probe: bool
-    ticket: int | None
-
-    @property
-    def bucket(self) -> Bucket | None:
-        """What bounds the symbol's share of the weight, if anything does."""
-        ...
-
-    def size(self) -> int:
-        """The number of ids that are wanted."""
-        ...
-
-    def ask(self, now: float, /) -> tuple[Request, Job] | None:
-        """Give the request, or ``None`` when nothing is wanted any more."""
-        ...
-
-    def wants_more(self) -> bool:
-        """Whether another request is wanted right after the one just given."""
-        ...
 
 
 class House:
@@ -167,7 +126,7 @@ class House:
             heappop(queue)
 
             if errand.ticket == ticket:
-                self._core.timers.set(("parked", id(errand)), now + wait, _Again(self, errand, ticket))
+                self._core.timers.set(("parked", id(errand)), now + wait, partial(self._want_again, errand, ticket))
 
     def _send(self, errand: Errand, now: float) -> None:
         errand.ticket = None
@@ -191,10 +150,13 @@ class House:
             errand.bucket.take(request.weight, now)
 
         core.act(Fetch(number, request.url, request.params, request.headers, request.weight))
-        core.timers.set(("request", number), now + core.config.request_timeout_s, _TimeOut(self, number))
+        core.timers.set(("request", number), now + core.config.request_timeout_s, partial(self._time_out, number))
 
-    def timed_out(self, number: int, now: float) -> None:
-        """Give a request up that has no answer in time."""
+    def _want_again(self, errand: Errand, ticket: int, _now: float) -> None:
+        if errand.ticket == ticket:
+            self.want(errand)
+
+    def _time_out(self, number: int, now: float) -> None:
         self._core.act(CancelFetch(number))
         self.failed(number, "no answer in time", now)
 
@@ -266,28 +228,4 @@ def _look_again(_now: float) -> None:
     """Every input ends with ``pump``; the deadline only makes sure that there is one."""
 
 
-class _TimeOut:
-    __slots__ = ("_house", "_number")
-
-    def __init__(self, house: House, number: int) -> None:
-        self._house = house
-        self._number = number
-
-    def __call__(self, now: float) -> None:
-        self._house.timed_out(self._number, now)
-
-
-class _Again:
-    __slots__ = ("_errand", "_house", "_ticket")
-
-    def __init__(self, house: House, errand: Errand, ticket: int) -> None:
-        self._house = house
-        self._errand = errand
-        self._ticket = ticket
-
-    def __call__(self, _now: float) -> None:
-        if self._errand.ticket == self._ticket:
-            self._house.want(self._errand)
-
-
-__all__ = ("Errand", "House", "Job")
+__all__ = ("House",)

@@ -1,8 +1,6 @@
 """Connections: opening, subscribing, replacing, and giving up. Each carries the symbols of one group.
 
-A group has one connection that delivers, and for a while a second one that is to take its place. The old one goes when
-the new one's subscription is confirmed and it has brought a trade or a ping, ``overlap_s`` later: what both bring are
-duplicates, what neither brings is a gap.
+A group has one connection that delivers, and for a while a second one that is to take its place (``Rotation``).
 """
 
 from __future__ import annotations
@@ -10,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._errors import ConnectionLostError
-from .._events import Connected, Disconnected, Rotated, Waiting
+from .._events import Connected, Disconnected, Waiting
 from .._feed_events import Reply
 from .._reconnect import Backoff
 from ._actions import Connect, Disconnect, SendText
 from ._core import Core, Symbol
 from ._link import Group, Link
+from ._rotation import Rotation
 from ._values import ConnectFailure
 
 _REFUSED_WAIT_S = 300.0
 _REFUSALS = (403, 429)
 _GROUP_SPREAD_S = 0.2
-_LOOK_EVERY_S = 0.25
-_PINGS_TO_WAIT = 3
 _WORTH_TELLING_S = 0.5
-_LIFETIME_MARGIN_S = 1800.0
 
 
 class Links:
@@ -43,6 +39,7 @@ class Links:
         self._on_confirmed = on_confirmed
         self._on_lost = on_lost
         self._links: dict[int, Link] = {}
+        self._rotation = Rotation(core, self)
         self._messages = 0
         self.groups: list[Group] = []
 
@@ -54,10 +51,14 @@ class Links:
         self.groups.append(group)
         return group
 
+    def replace(self, link: Link, why: str, now: float) -> None:
+        """Open a connection that takes the place of this one as soon as it delivers."""
+        self._rotation.replace(link, why, now)
+
     def start(self, now: float) -> None:
         """Open a connection for each group."""
         for group in self.groups:
-            self._open(group, "start", now)
+            self.open(group, "start", now)
 
     @property
     def confirmed(self) -> int:
@@ -70,7 +71,8 @@ class Links:
 
     # Opening.
 
-    def _open(self, group: Group, why: str, now: float) -> None:
+    def open(self, group: Group, why: str, now: float) -> None:
+        """Open a connection as soon as the limits and the reader allow it."""
         core = self._core
 
         if core.is_paused and why != "start":
@@ -83,7 +85,7 @@ class Links:
             if wait >= _WORTH_TELLING_S:
                 core.tell(Waiting("connect", wait, "the share of connection attempts is used up"))
 
-            core.timers.set(("open", group.index), now + wait, lambda now: self._open(group, why, now))
+            core.timers.set(("open", group.index), now + wait, lambda now: self.open(group, why, now))
             return
 
         link = Link(core.feed.connect(), group, why)
@@ -95,7 +97,7 @@ class Links:
         core.timers.set(
             ("link", link.conn),
             now + core.config.connect_timeout_s,
-            lambda now: self._give_up(link, "connecting takes too long", now),
+            lambda now: self.close(link, 1000, "connecting takes too long", now),
         )
 
     def connect_failed(self, conn: int, failure: ConnectFailure, now: float) -> None:
@@ -137,7 +139,7 @@ class Links:
         core.timers.set(
             ("link", link.conn),
             now + core.config.subscribe_timeout_s,
-            lambda now: self._give_up(link, "SUBSCRIBE was not answered", now),
+            lambda now: self.close(link, 1000, "SUBSCRIBE was not answered", now),
         )
 
     def replied(self, event: Reply, now: float) -> None:
@@ -148,7 +150,7 @@ class Links:
             return
 
         if event.error is not None:
-            self._give_up(link, f"SUBSCRIBE was refused: {event.error[1]} ({event.error[0]})", now)
+            self.close(link, 1000, f"SUBSCRIBE was refused: {event.error[1]} ({event.error[0]})", now)
             return
 
         if event.id is not None:
@@ -163,63 +165,10 @@ class Links:
         link.is_confirmed = True
         core.timers.cancel(("link", link.conn))
         core.tell(Connected(link.conn, len(group.symbols)))
-        core.timers.set(("age", link.conn), now + self._lifetime(), lambda now: self.replace(link, "age", now))
         self._on_confirmed(link, now)
-
-        if group.next is link:
-            info = core.feed.connection(link.conn)
-            link.heard_before = info.trades + info.pings
-            link.give_up_at = now + _PINGS_TO_WAIT * core.rules.ping_interval_s
-            self._look(link, now)
-
-    def _lifetime(self) -> float:
-        config = self._core.config
-        longest = self._core.rules.connection_lifetime_s - _LIFETIME_MARGIN_S
-        longest = longest if config.rotate_after_s is None else config.rotate_after_s
-        return longest - self._core.random.uniform(0, min(config.rotate_spread_s, longest / 2))
-
-    # Replacing.
-
-    def replace(self, link: Link, why: str, now: float) -> None:
-        """Open a connection that takes the place of this one as soon as it delivers."""
-        group = link.group
-
-        if group.current is not link:
-            # The newcomer itself is to go already: it takes over and is replaced then.
-            link.is_doomed = link.is_doomed or why
-        elif group.next is None and not self._core.timers.is_set(("open", group.index)):
-            self._open(group, why, now)
-
-    def _look(self, link: Link, now: float) -> None:
-        """Look whether the newcomer has brought anything since it was confirmed."""
-        core = self._core
-        info = core.feed.connection(link.conn)
-
-        if info.trades + info.pings > link.heard_before:
-            core.timers.set(("link", link.conn), now + core.config.overlap_s, lambda now: self._take_over(link, now))
-        elif now >= link.give_up_at:
-            self._give_up(link, "it was confirmed and brings nothing", now)
-        else:
-            core.timers.set(("link", link.conn), now + _LOOK_EVERY_S, lambda now: self._look(link, now))
-
-    def _take_over(self, link: Link, now: float) -> None:
-        group = link.group
-        old = group.current
-        group.current, group.next = link, None
-        self._core.counters.rotations += 1
-
-        if old is not None:
-            self._core.tell(Rotated(old.conn, link.conn, link.why))
-            self._core.act(Disconnect(old.conn, 1000, "replaced"))
-            self._forget(old)
-
-        if link.is_doomed:
-            self.replace(link, link.is_doomed, now)
+        self._rotation.confirmed(link, now)
 
     # Ending.
-
-    def _give_up(self, link: Link, reason: str, now: float) -> None:
-        self.close(link, 1000, reason, now)
 
     def close(self, link: Link, code: int, reason: str, now: float) -> None:
         """End a connection from our side, because it is of no further use."""
@@ -241,24 +190,14 @@ class Links:
         if core.feed.connection(conn).trades > 0:
             group.backoff.reset()
 
-        self._forget(link)
+        self.forget(link)
         self._on_lost(group, conn)
 
         if group.current is link and group.next is not None:
-            self._promote(group, now)
+            self._rotation.promote(group, now)
         else:
             group.remove(link)
             self._again(group, "lost" if group.current is None else link.why, reason, now)
-
-    def _promote(self, group: Group, now: float) -> None:
-        """The old connection is gone before the new one has taken over."""
-        group.current, group.next = group.next, None
-
-        if group.current is not None and group.current.is_confirmed:
-            self._core.timers.cancel(("link", group.current.conn))
-
-            if group.current.is_doomed:
-                self.replace(group.current, group.current.is_doomed, now)
 
     def _again(self, group: Group, why: str, reason: str, now: float) -> None:
         core = self._core
@@ -275,9 +214,10 @@ class Links:
         spread = _GROUP_SPREAD_S * group.index if len(self.groups) > 1 else 0.0
         delay = group.backoff.next_delay() + spread
         core.tell(Waiting("connect", delay, reason))
-        core.timers.set(("open", group.index), now + delay, lambda now: self._open(group, why, now))
+        core.timers.set(("open", group.index), now + delay, lambda now: self.open(group, why, now))
 
-    def _forget(self, link: Link) -> None:
+    def forget(self, link: Link) -> None:
+        """A connection is gone: nothing about it is waited for."""
         for kind in ("link", "subscribe", "age", "silent"):
             self._core.timers.cancel((kind, link.conn))
 
@@ -289,13 +229,13 @@ class Links:
         for group in self.groups:
             if group.is_deferred:
                 group.is_deferred = False
-                self._open(group, "lost", now)
+                self.open(group, "lost", now)
 
     def stop(self) -> None:
         """Close everything."""
         for link in list(self._links.values()):
             self._core.act(Disconnect(link.conn, 1000, ""))
-            self._forget(link)
+            self.forget(link)
 
 
 __all__ = ("Links",)

@@ -20,9 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 from .._feed_values import SymbolInfo
-from ._actions import Action, SaveSnapshots
+from ._actions import Action
+from ._arrange import arrange
 from ._budget import Budget
-from ._core import Core, LaneState, Symbol
+from ._core import Core, Symbol
 from ._events_in import EventsIn
 from ._feedlike import FeedLike
 from ._house import House
@@ -32,6 +33,7 @@ from ._opening import Opening
 from ._reader import Reader
 from ._recovery import Recovery
 from ._rules import VenueRules
+from ._snapshots import Snapshots
 from ._stats import StreamStats, stats_of
 from ._values import ConnectFailure, FromTime, Lane, SessionConfig
 from ._watch import Watch
@@ -83,38 +85,11 @@ class Session:
         self._recovery = Recovery(core, self._house, self._drain, self._brought)
         self._watch = Watch(core, self._links, self._recovery)
         self._opening = Opening(core, self._house, self._recovery)
+        self._snapshots = Snapshots(core)
         self._reader = Reader(core, self._recovery, self._back)
         self._events = EventsIn(core, self._links, self._recovery, self._opening)
-        self._saved: dict[int, int] = {}
         self.bars_waiting = 0
-        self._arrange(lanes)
-
-    def _arrange(self, lanes: Sequence[Lane]) -> None:
-        """Put symbols into groups, one for each connection."""
-        core = self._core
-        most = min(
-            core.config.streams_per_connection or core.rules.streams_per_connection, core.rules.streams_per_connection
-        )
-        names = list(dict.fromkeys(lane.symbol for lane in lanes))
-        symbols: dict[str, Symbol] = {}
-
-        for at in range(0, len(names), most):
-            group = self._links.add_group([])
-
-            for name in names[at : at + most]:
-                symbols[name] = Symbol(name, core.feed.add_symbol(name), group)
-                group.symbols.append(symbols[name])
-
-        core.symbols.extend(symbols.values())
-
-        for place, lane in enumerate(lanes):
-            symbol = symbols[lane.symbol]
-            symbol.lanes.append(place)
-            core.lanes.append(LaneState(lane, symbol))
-
-        for symbol in core.symbols:
-            symbol.is_new = not any(core.lanes[place].is_durable for place in symbol.lanes)
-            symbol.bucket = core.budget.symbol_bucket() if len(core.symbols) > 1 else None
+        arrange(core, self._links, lanes)
 
     # What happened.
 
@@ -137,7 +112,7 @@ class Session:
         for symbol in self._core.symbols:
             self._opening.start(symbol, now)
 
-        self._save_later(now)
+        self._snapshots.start(now)
         self._finish(now)
 
     def connected(self, conn: int, now: float) -> None:
@@ -192,11 +167,7 @@ class Session:
 
     def stop(self) -> None:
         """The stream is being closed: save what is worth it and end everything. There are no actions after these."""
-        places = tuple(place for place, state in enumerate(self._core.lanes) if state.number is not None)
-
-        if places:
-            self._core.act(SaveSnapshots(places))
-
+        self._snapshots.save_all()
         self._house.stop()
         self._links.stop()
         self._core.end()
@@ -306,37 +277,7 @@ class Session:
 
     def _lost(self, group: Group, conn: int) -> None:
         self._watch.forget(conn)
-        self._save(group.symbols)
-
-    # Forming bars.
-
-    def _save_later(self, now: float) -> None:
-        every = self._core.config.snapshot_every_s
-
-        if every is not None:
-            self._core.timers.set("snapshots", now + every, self._save_all)
-
-    def _save_all(self, now: float) -> None:
-        self._save(self._core.symbols)
-        self._save_later(now)
-
-    def _save(self, symbols: Iterable[Symbol]) -> None:
-        """Ask for the forming bars of symbols that had trades since the last time."""
-        if self._core.config.snapshot_every_s is None:
-            return
-
-        places: list[int] = []
-
-        for symbol in symbols:
-            info = self._feed.symbol(symbol.number)
-            trades = info.live_trades + info.fetched_trades
-
-            if self._saved.get(symbol.number, 0) != trades:
-                self._saved[symbol.number] = trades
-                places += [place for place in symbol.lanes if self._core.lanes[place].number is not None]
-
-        if places:
-            self._core.act(SaveSnapshots(tuple(places)))
+        self._snapshots.save(group.symbols)
 
 
 __all__ = ("Session",)
