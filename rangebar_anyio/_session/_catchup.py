@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from .._errors import GapUnfillableError, ProtocolError
 from .._feed_events import GapFound, IdSkipped
-from .._feed_values import PageRefused, PageResult, SequenceInfo, UnitRefused
+from .._feed_values import PageRefused, PageResult, UnitRefused
 from ._core import Core, Symbol
 from ._page import Page, Pages
 from ._patience import Patience
 from ._proof import Proof
 from ._rules import Request
 from ._story import Story
+from ._wants import Wants
 
 if TYPE_CHECKING:
     from ._budget import Bucket
@@ -35,8 +36,8 @@ class Catchup:
     """The catch-up of one sequence; it lives as long as the sequence and mostly has nothing to do."""
 
     __slots__ = (
-        "_core", "_declared", "_declaring", "_goal", "_house", "_is_fetching", "_is_pushing", "_is_quiet", "_pages",
-        "_patience", "_probe", "_proof", "_recovery", "_story", "is_gone", "is_probe", "sequence", "symbol", "ticket",
+        "_core", "_declared", "_declaring", "_house", "_is_fetching", "_is_pushing", "_is_quiet", "_pages",
+        "_patience", "_proof", "_recovery", "_story", "_wants", "is_gone", "is_probe", "sequence", "symbol", "ticket",
     )  # fmt: skip
 
     def __init__(self, core: Core, house: House, recovery: Recovery, symbol: Symbol, sequence: int) -> None:
@@ -51,9 +52,8 @@ class Catchup:
         self._pages = Pages(house)
         self._patience = Patience(core.config.policy.gap_timeout_s, core.jitter)
         self._proof = Proof(core.config.evidence_apart_s)
+        self._wants = Wants(core, sequence, self._pages, self._proof)
         self._story = Story(core, symbol)
-        self._goal = -1
-        self._probe = False
         self._is_quiet = False
         self._is_pushing = False
         self._is_fetching = False
@@ -64,8 +64,8 @@ class Catchup:
 
     def probe(self, now: float, *, is_quiet: bool = False) -> None:
         """Ask whether anything is missing. ``is_quiet``: because the socket brought nothing for long."""
-        self._is_quiet = is_quiet and (self._is_quiet or not self._probe)
-        self._probe = True
+        self._is_quiet = is_quiet and (self._is_quiet or not self._wants.probe)
+        self._wants.probe = True
         self.want(now)
 
     def gap(self, event: GapFound, now: float) -> None:
@@ -77,7 +77,7 @@ class Catchup:
             self._gap_stays(event, now)
 
     def _gap_stays(self, event: GapFound, now: float) -> None:
-        info = self._info()
+        info = self._wants.info()
 
         if info.expected is not None and info.highest_seen is not None:
             self._is_quiet = False
@@ -86,7 +86,7 @@ class Catchup:
 
     def aim(self, goal: int, now: float) -> None:
         """REST has named an id: everything up to it exists."""
-        self._goal = max(self._goal, goal)
+        self._wants.goal = max(self._wants.goal, goal)
 
         if self._is_fetching or self.ticket is not None:
             self.want(now)
@@ -96,46 +96,35 @@ class Catchup:
     @property
     def has_position(self) -> bool:
         """Whether there is an id to ask for."""
-        return self._info().expected is not None
+        return self._wants.info().expected is not None
 
     @property
     def bucket(self) -> Bucket | None:
         """What bounds this symbol's share of the weight, if others may want some."""
-        return self.symbol.bucket if self._pages or self._span() > self._core.rules.page_rows else None
+        return self.symbol.bucket if self._pages or self._wants.span() > self._core.rules.page_rows else None
 
     @property
     def _is_waiting(self) -> bool:
         return self._core.timers.is_set(("retry", self.sequence))
 
-    def _info(self) -> SequenceInfo:
-        return self._core.feed.sequence(self.sequence)
-
-    def _target(self, info: SequenceInfo) -> int:
-        return max(self._goal, -1 if info.highest_seen is None else info.highest_seen)
-
-    def _span(self) -> int:
-        """How many ids are known to be missing; a held trade counts as one."""
-        info = self._info()
-        return 0 if info.expected is None else self._target(info) - info.expected + 1
-
     def size(self) -> int:
         """The number of ids wanted; a probe counts as a page."""
-        return max(self._span(), 1) if not self.is_probe else self._core.rules.page_rows
+        return max(self._wants.span(), 1) if not self.is_probe else self._core.rules.page_rows
 
     def want(self, now: float) -> None:
         """Queue for a request if one is wanted and may be wanted now; end the fetch if none is."""
         if self.is_gone or self._is_pushing or self._is_waiting or self._core.is_ended:
             return
 
-        self._proof.forget_unless(self._info().expected)
+        self._proof.forget_unless(self._wants.info().expected)
 
-        if self._next_from() is None:
-            if self._span() <= 0 and not self._probe:
+        if self._wants.next_from() is None:
+            if self._wants.span() <= 0 and not self._wants.probe:
                 self._finish(now)
 
             return
 
-        is_probe = self._span() <= 0
+        is_probe = self._wants.span() <= 0
 
         if self.ticket is None or is_probe != self.is_probe:
             self.is_probe = is_probe
@@ -143,42 +132,19 @@ class Catchup:
 
     def wants_more(self) -> bool:
         """Whether a further page is wanted beside those under way."""
-        return not self.is_gone and not self._is_waiting and self._next_from() is not None
-
-    def _next_from(self) -> int | None:
-        """The id to ask for next, or ``None``."""
-        page = self._pages.unsent()
-
-        if page is not None:
-            return page.from_id
-
-        info = self._info()
-
-        if info.expected is None:
-            return None
-
-        target = self._target(info)
-
-        if not self._pages:
-            return info.expected if self._probe or target >= info.expected else None
-
-        if self._proof.due is not None or len(self._pages) >= self._core.config.pages:
-            return None
-
-        from_id = self._pages.last_from_id + self._core.rules.page_rows
-        return from_id if from_id <= target else None
+        return not self.is_gone and not self._is_waiting and self._wants.next_from() is not None
 
     def ask(self, now: float) -> tuple[Request, Page] | None:
         """Give the next request."""
-        from_id = self._next_from()
+        from_id = self._wants.next_from()
 
         if from_id is None:
             self.want(now)
             return None
 
-        page = self._page_for(from_id)
+        page = self._wants.page_for(self, from_id)
         page.is_sent, page.sent_at = True, now
-        self._probe = False
+        self._wants.probe = False
         self._story.began(page.from_id, now)
 
         if not self._is_fetching:
@@ -186,18 +152,6 @@ class Catchup:
             self._core.feed.begin_fetch(self.sequence)
 
         return self._core.rules.page_request(self.symbol.name, page.from_id), page
-
-    def _page_for(self, from_id: int) -> Page:
-        page = self._pages.unsent()
-
-        if page is None:
-            page = Page(self, from_id)
-            self._pages.add(page)
-        elif self._pages.is_first(page):
-            # Live trades may have come meanwhile.
-            page.from_id = max(from_id, self._info().expected or from_id)
-
-        return page
 
     # What comes of it.
 
@@ -216,8 +170,8 @@ class Catchup:
                 return
 
         if not self.is_gone:
-            info = self._info()
-            self._story.progress(info.expected, self._target(info), now)
+            info = self._wants.info()
+            self._story.progress(info.expected, self._wants.target(info), now)
             self.want(now)
 
     def _push_first(self, page: Page, body: bytes, now: float) -> bool:
@@ -225,7 +179,7 @@ class Catchup:
         core = self._core
 
         if page.expected_before is None:
-            page.expected_before = self._info().expected
+            page.expected_before = self._wants.info().expected
 
         try:
             result = core.feed.backfill(self.symbol.number, page.from_id, body)
@@ -266,7 +220,7 @@ class Catchup:
     def _judge(self, page: Page, result: PageResult, now: float) -> None:
         """Decide what an answer means that was pushed as far as it went."""
         self._pages.finish_first()
-        info = self._info()
+        info = self._wants.info()
         is_full = result.rows + result.refused >= self._core.rules.page_rows
         has_progress = info.expected != page.expected_before
         self._proof.forget_unless(info.expected)
@@ -282,12 +236,12 @@ class Catchup:
         if due is not None and due > now:
             self._pages.drop()
             self._wait_until(due)
-        elif info.expected is not None and self._target(info) >= info.expected:
+        elif info.expected is not None and self._wants.target(info) >= info.expected:
             if not is_full or not has_progress:
                 self._lags(has_progress, now)
         elif is_full:
             # More than a page was missing and nobody knows how much.
-            self._probe = True
+            self._wants.probe = True
             self._recovery.ask_newest(self.symbol, now)
 
     def _lags(self, has_progress: bool, now: float) -> None:
@@ -323,7 +277,7 @@ class Catchup:
 
     def _declare(self, to_id: int) -> bool:
         """Go on behind what does not exist; False while there is no room for the bars of held trades."""
-        first_id = self._info().expected
+        first_id = self._wants.info().expected
 
         if self._core.config.policy.on_missing == "raise":
             self._core.fail(self._unfillable("REST goes on with a higher id", to_id))
@@ -340,9 +294,9 @@ class Catchup:
         return True
 
     def _unfillable(self, problem: str, to_id: int | None = None) -> GapUnfillableError:
-        info = self._info()
+        info = self._wants.info()
         first_id = info.expected or 0
-        last_id = max(first_id, self._target(info) - 1) if to_id is None else to_id
+        last_id = max(first_id, self._wants.target(info) - 1) if to_id is None else to_id
         return GapUnfillableError(self._core.rules.venue, self.symbol.name, first_id, last_id, problem)
 
     # How it waits and ends.
@@ -369,7 +323,7 @@ class Catchup:
     def unlisted(self, now: float) -> None:
         """The exchange has no such symbol: nothing is asked until something new is known."""
         self._pages.drop()
-        self._probe = False
+        self._wants.probe = False
         self._wait_until(now + _UNLISTED_S)
         self._recovery.unlisted(self.symbol)
 
@@ -379,10 +333,10 @@ class Catchup:
         self.ticket = None
         self._core.timers.cancel(("retry", self.sequence))
         self._core.timers.cancel(("gap", self.sequence))
-        into._goal = max(into._goal, self._goal)
+        into._wants.goal = max(into._wants.goal, self._wants.goal)
         into._story.continue_with(self._story)
         into._is_fetching |= self._is_fetching
-        into._probe |= bool(self._pages)
+        into._wants.probe |= bool(self._pages)
         self._pages.drop()
         into.want(now)
 

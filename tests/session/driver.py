@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from random import Random
+from typing import Any
 
 from rangebar_anyio._events import StreamEvent
 from rangebar_anyio._feed import Feed
@@ -52,6 +53,7 @@ class Driver:
         bar_capacity: int = 100,
         trade_capacity: int = 5000,
         now: float = 0.0,
+        make_feed: Callable[[int, int], Any] | None = None,
     ) -> None:
         self.exchange = exchange
         self.lanes = list(lanes)
@@ -60,6 +62,7 @@ class Driver:
         self.rules = spot_rules()
         self.budget = Budget(self.rules.limits)
         self.now = now
+        self._make_feed = make_feed or (lambda bars, trades: Feed(bar_capacity=bars, trade_capacity=trades))
         self.capacities = bar_capacity, trade_capacity
         self.bars: list[list[bytes]] = [[] for _ in lanes]
         self.origins = {at: lane.start.position for at, lane in enumerate(lanes) if isinstance(lane.start, Resume)}
@@ -78,7 +81,7 @@ class Driver:
         self._ping()
 
     def _open(self) -> None:
-        self.feed = Feed(bar_capacity=self.capacities[0], trade_capacity=self.capacities[1])
+        self.feed = self._make_feed(*self.capacities)
         self.generation = getattr(self, "generation", 0) + 1
         self._requests: set[int] = set()
         self.session = Session(self.config, self.rules, self.feed, self.lanes, self.budget, self.random)

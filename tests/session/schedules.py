@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from random import Random
 from time import monotonic
+from typing import Any
 
 from rangebar_anyio._session import FromId, FromTime, Lane, Live, Resume, SessionConfig, Start
 from tests.feed.wire import START_US, Row, offline
@@ -56,9 +57,9 @@ def make_fault(random: Random, begins: float, symbols: Sequence[str]) -> Fault:
 
 
 class Schedule:
-    """One schedule, made from its number."""
+    """One schedule, made from its number; ``make_feed`` makes another feed than the engine's."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, make_feed: Callable[[int, int], Any] | None = None) -> None:
         random = self.random = Random(number)
         self.number = number
         self._cache: dict[tuple[int, int | None], list[bytes]] = {}
@@ -91,6 +92,7 @@ class Schedule:
             seed=number,
             bar_capacity=random.choice((1, 3, 100)),
             trade_capacity=random.choice((0, 5, 100, 5000)),
+            make_feed=make_feed,
         )
 
         self.last_moment = max([self.seconds, *times]) + 1

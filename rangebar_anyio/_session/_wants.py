@@ -1,0 +1,85 @@
+"""Which id a catch-up asks for next: arithmetic on what is known to exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._feed_values import SequenceInfo
+from ._core import Core
+from ._page import Page, Pages
+from ._proof import Proof
+
+if TYPE_CHECKING:
+    from ._catchup import Catchup
+
+
+class Wants:
+    """What one sequence lacks.
+
+    Attributes:
+        goal: the highest id that REST has named; -1 for none.
+        probe: whether to ask although nothing is known to be missing.
+    """
+
+    __slots__ = ("_core", "_pages", "_proof", "_sequence", "goal", "probe")
+
+    def __init__(self, core: Core, sequence: int, pages: Pages, proof: Proof) -> None:
+        self._core = core
+        self._sequence = sequence
+        self._pages = pages
+        self._proof = proof
+        self.goal = -1
+        self.probe = False
+
+    def info(self) -> SequenceInfo:
+        """Look at the sequence."""
+        return self._core.feed.sequence(self._sequence)
+
+    def target(self, info: SequenceInfo) -> int:
+        """The highest id that is known to exist."""
+        return max(self.goal, -1 if info.highest_seen is None else info.highest_seen)
+
+    def span(self) -> int:
+        """How many ids are known to be missing; held trades are counted in."""
+        info = self.info()
+        return 0 if info.expected is None else self.target(info) - info.expected + 1
+
+    def next_from(self) -> int | None:
+        """The id to ask for next, or ``None``."""
+        page = self._pages.unsent()
+
+        if page is not None:
+            return page.from_id
+
+        info = self.info()
+
+        if info.expected is None:
+            return None
+
+        target = self.target(info)
+
+        if not self._pages:
+            return info.expected if self.probe or target >= info.expected else None
+
+        # A proof wants the answer to one id; what is behind it cannot be pushed before.
+        if self._proof.due is not None or len(self._pages) >= self._core.config.pages:
+            return None
+
+        from_id = self._pages.last_from_id + self._core.rules.page_rows
+        return from_id if from_id <= target else None
+
+    def page_for(self, catchup: Catchup, from_id: int) -> Page:
+        """The page that asks for it."""
+        page = self._pages.unsent()
+
+        if page is None:
+            page = Page(catchup, from_id)
+            self._pages.add(page)
+        elif self._pages.is_first(page):
+            # Live trades may have come meanwhile.
+            page.from_id = max(from_id, self.info().expected or from_id)
+
+        return page
+
+
+__all__ = ("Wants",)
