@@ -1,5 +1,5 @@
 # Every command does its own set-up, in .venv, .cache, .tools and target of this directory, and touches nothing else.
-# Needed beforehand: Python 3.11 or later, Rust 1.85 or later, a C compiler. `make PYTHON=python3.13 test` chooses a Python.
+# Needed beforehand: Python 3.11 or later, Rust 1.88 or later, a C compiler. `make PYTHON=python3.13 test` chooses a Python.
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -13,14 +13,15 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV RUSTC_BOOTSTRAP
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test memcheck memcheck-c memcheck-python fuzz fuzz-short bench clean
+.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test peer-test memcheck memcheck-c memcheck-python fuzz fuzz-short bench clean
 
 help:
-	@echo "make demo        range bars of a recorded day, as a table"
+	@echo "make demo        live range bars from an exchange that misbehaves, compared with the whole tape"
 	@echo "make test        all tests: Rust and Python"
 	@echo "make check       formatting, lints, types, generated files"
 	@echo "make generate    refresh the C header and the cffi module after a change in rust-core/src/ffi"
 	@echo "make wheel-test  the Python tests against a built wheel in an empty environment"
+	@echo "make peer-test   bars compared with those of the public rangebar 9.1.0 wheel, in an environment of its own"
 	@echo "make memcheck    C client under valgrind, FFI tests under AddressSanitizer"
 	@echo "make fuzz        every parser and snapshot, FUZZ_SECONDS (600) each; make fuzz-short for 15"
 	@echo "make bench       what the library costs, each benchmark beside a baseline of the same run"
@@ -100,6 +101,21 @@ wheel-test: setup
 	$(WHEEL)/venv/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/test.txt $(WHEEL)/dist/*.whl
 	cp -R pyproject.toml tests $(wildcard examples benchmarks) $(WHEEL)/run
 	cd $(WHEEL)/run && PATH=/usr/bin:/bin RANGEBAR_TEST_INSTALLED=1 ../venv/bin/python -m pytest -m "not tree" $(PYTEST_ARGS)
+
+# --- a second opinion -----------------------------------------------------------------------------------------------
+
+PEER := .cache/peer
+
+$(PEER)/.installed: requirements/peer.txt requirements/test.txt
+	@echo "installing the public rangebar wheel into $(PEER)"
+	@$(PYTHON) -m venv $(PEER)
+	@$(PEER)/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/peer.txt
+	@touch $@
+
+# The import says what is missing, where the test would only be skipped.
+peer-test: setup $(PEER)/.installed
+	$(PEER)/bin/python -c "import rangebar"
+	PYTHONPATH="$(CURDIR)" $(PEER)/bin/python -m pytest $(PYTEST_ARGS) tests/engine/test_peer.py
 
 # --- memory ---------------------------------------------------------------------------------------------------------
 

@@ -37,12 +37,12 @@ PACKAGE = ROOT / "rangebar_anyio"
 LIBRARY_SUFFIXES = (".so", ".dylib", ".dll")
 
 NO_CARGO = (
-    "rangebar-anyio is built from Rust sources, and cargo was not found: install Rust 1.85 or later "
+    "rangebar-anyio is built from Rust sources, and cargo was not found: install Rust 1.88 or later "
     "(https://rustup.rs) and a C linker, then run this again."
 )
 CARGO_FAILED = (
     "rangebar-anyio could not be built: cargo stopped with status {status}, its own message stands above "
-    "(Rust 1.85 or later and a C linker are needed)."
+    "(Rust 1.88 or later and a C linker are needed)."
 )
 NO_LIBRARY = "rangebar-anyio could not be built: cargo made no shared library for this platform."
 

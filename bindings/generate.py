@@ -145,7 +145,7 @@ def _install_cbindgen(root: Path, tools: Path) -> None:
     cargo = os.environ.get("CARGO") or shutil.which("cargo")
 
     if cargo is None:
-        raise SystemExit("cargo was not found: install Rust 1.85 or later (https://rustup.rs), then run this again")
+        raise SystemExit("cargo was not found: install Rust 1.88 or later (https://rustup.rs), then run this again")
 
     print(f"installing cbindgen {CBINDGEN_VERSION} into {tools.name}/, once and for less than a minute", flush=True)
     # Not optimised: it reads one small crate, and compiling it is what takes time.

@@ -81,6 +81,12 @@ class Bar(Mapping[str, Any]):
     Two bars are equal when every exact field, symbol, threshold and ``is_closed`` are: where a bar came from
     (``venue``, ``position``) does not count, so a bar of a stream equals the bar that the same trades give offline.
 
+    Attributes:
+        venue: where the trades come from; empty for bars of a processor.
+        symbol: the name that the processor or the stream was given.
+        threshold_dbps: the width that it was made with, in decimal basis points.
+        is_closed: False only for a bar that is still forming.
+
     Example::
 
         for bar in bars:

@@ -28,7 +28,7 @@ class BarTable:
 
     Example::
 
-        table = processor.push_columns(...)
+        table = processor.push_columns(**columns)
         table[-1].close, len(table), polars.DataFrame(table), pyarrow.table(table.exact)
     """
 

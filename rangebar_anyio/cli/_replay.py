@@ -54,7 +54,8 @@ def command(
     futures, with or without a header row, in milliseconds or microseconds. A file NAME.CHECKSUM beside one is checked.
 
     Rows that repeat an id are dropped and counted; ids that never come are listed, and counted on the bar they fall in.
-    A row that cannot be read ends the command with code 2 and its file, line and column.
+    A row that cannot be read ends the command with code 2 and its file, line and column; Ctrl-C with code 130. A file
+    that was to be written then does not appear.
     """
     status = standard_error()
     form = form or default_format(output)

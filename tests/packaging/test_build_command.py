@@ -36,7 +36,7 @@ def test_no_rust_is_one_sentence(root: Path, tmp_path: Path) -> None:
     done = run(sys.executable, "build.py", "--library", cwd=root, env=environment(tmp_path))
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
-    assert "install Rust 1.85 or later" in sentence
+    assert "install Rust 1.88 or later" in sentence
 
 
 def test_no_rust_is_one_sentence_under_pip(root: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_no_rust_is_one_sentence_under_pip(root: Path, tmp_path: Path) -> None:
         sys.executable, *PIP_INSTALL, "--target", tmp_path / "site", root, cwd=tmp_path, env=environment(tmp_path)
     )
     assert done.returncode != 0
-    assert done.stderr.count("install Rust 1.85 or later") == 1
+    assert done.stderr.count("install Rust 1.88 or later") == 1
     assert "Traceback" not in done.stderr
 
 

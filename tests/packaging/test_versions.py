@@ -35,5 +35,14 @@ def test_every_file_names_the_same_version(root: Path) -> None:
 
 
 @pytest.mark.tree
+@pytest.mark.parametrize("name", ["README.md", "Makefile", "build.py", "bindings/generate.py"])
+def test_every_file_asks_for_the_same_rust(root: Path, name: str) -> None:
+    needed = table(root / "Cargo.toml")["workspace"]["package"]["rust-version"]
+    asked = re.findall(r"Rust (\d+\.\d+)", (root / name).read_text("utf-8"))
+
+    assert set(asked) == {needed}
+
+
+@pytest.mark.tree
 def test_the_changelog_tells_of_this_version(root: Path) -> None:
     assert rangebar_anyio.__version__ in (root / "CHANGELOG.md").read_text("utf-8")
