@@ -151,11 +151,7 @@ def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:
     if backend != "asyncio" and find_spec(backend) is None:
         raise click.UsageError(f"--backend {backend} needs {backend}: pip install 'rangebar-anyio[{backend}]'")
 
-    try:
-        return anyio.run(function, *args, **_BACKENDS[backend])
-    except KeyboardInterrupt:
-        # An interrupt so early that nothing was open yet.
-        sys.exit(130)
+    return anyio.run(function, *args, **_BACKENDS[backend])
 
 
 def default_format(output: str | None) -> str:

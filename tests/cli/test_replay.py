@@ -7,19 +7,22 @@ import hashlib
 import io
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from rangebar_anyio import Bar, RangeBarProcessor, Trade
+from rangebar_anyio.cli import main
+from tests.cli.conftest import COMMAND, in_terminal, started
 
 Row = tuple[int, str, str, int, int, int, str]
 
@@ -76,9 +79,42 @@ def write(path: Path, tape: Sequence[Row], line: Callable[[Row], str] = spot, he
     return str(path)
 
 
-def replay(*args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rangebar_anyio.cli", "replay", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind, named as `subprocess` does."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def replay(*args: str) -> Done:
+    """Run the command in this process: none of these tests needs a process of its own."""
+    result = CliRunner().invoke(main, ["replay", *args])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def test_a_process_of_its_own_does_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path / "AUSDT-1.csv", rows(300))
+    done = subprocess.run([*COMMAND, "replay", path], capture_output=True, text=True, timeout=50, check=False)
+
+    assert done.returncode == 0
+    assert done.stdout == replay(path).stdout
+
+
+def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
+    path = write(tmp_path / "AUSDT-1.csv", rows(40_000))
+    with started("replay", path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert "rror" not in said
 
 
 def replaying(path: Path, *args: str) -> subprocess.Popen[str]:
@@ -455,33 +491,11 @@ def test_a_pipe_gets_json_lines_and_no_progress(tmp_path: Path) -> None:
 
 
 def test_a_terminal_gets_a_table_and_a_progress_bar(tmp_path: Path) -> None:
-    path = write(tmp_path / "AUSDT-1.csv", rows(40_000))
-    main_end, their_end = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50"}
-    command = [sys.executable, "-m", "rangebar_anyio.cli", "replay", path, "--threshold", "250"]
-    with subprocess.Popen(command, stdout=their_end, stderr=their_end, env=environment) as process:
-        os.close(their_end)
-        screen = _read_all(main_end)
+    path = write(tmp_path / "AUSDT-1.csv", rows(9_000))
+    screen, code = in_terminal(120, ("replay", path, "--threshold", "250"))
 
-    assert process.returncode == 0
+    assert code == 0
     assert "replaying" in screen
     assert "closed at (UTC)" in screen
     assert "▲" in screen
-    assert "40,000" in screen
-
-
-def _read_all(fd: int) -> str:
-    chunks = []
-    while True:
-        try:
-            chunk = os.read(fd, 65536)
-        except OSError:  # Linux says EIO when the other end of a pty is closed.
-            break
-
-        if not chunk:
-            break
-
-        chunks.append(chunk)
-
-    os.close(fd)
-    return b"".join(chunks).decode("utf-8", "replace")
+    assert "9,000" in screen
