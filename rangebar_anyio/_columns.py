@@ -46,8 +46,10 @@ def _view_of(name: str, values: object, kind: str) -> memoryview:
         # Its buffer shows what the mask hides.
         raise InvalidColumnError(name, "a masked array", "may miss values", "leave those rows out: .compressed()")
 
+    given = _datetime_as_int(name, values)
+
     try:
-        view = memoryview(_datetime_as_int(name, values))
+        view = memoryview(given)
     except (TypeError, ValueError, BufferError):
         view = _array_view(name, values, kind)
 
@@ -73,6 +75,8 @@ def _array_view(name: str, values: object, kind: str) -> memoryview:
     try:
         array = _datetime_as_int(name, make_array())
         return memoryview(array)
+    except InvalidColumnError:
+        raise
     except (TypeError, ValueError, BufferError, ImportError) as error:
         dtype = getattr(values, "dtype", type(values).__name__)
         raise InvalidColumnError(name, str(dtype), f"cannot be read ({error})", _WANTED[kind][1]) from error

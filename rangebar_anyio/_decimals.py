@@ -135,11 +135,12 @@ def _float_to_e8(value: float, field: str) -> int:
 
 def _other_to_e8(value: Number, field: str) -> int:
     """Convert what is not exactly of the four types: subclasses (NumPy's float64 is one) and NumPy's integers."""
+    # What they hold, not what they print: a str that is also an Enum prints its name.
     if isinstance(value, str):
-        return _text_to_e8(str(value), field)
+        return _text_to_e8(str.__str__(value), field)
 
     if isinstance(value, Decimal):
-        return _decimal_to_e8(value, field)
+        return _decimal_to_e8(Decimal(value), field)
 
     if isinstance(value, float):
         return _float_to_e8(float(value), field)

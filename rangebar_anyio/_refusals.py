@@ -93,6 +93,10 @@ def _problem(status: int) -> tuple[str, str, str]:
 
 def _explain_float(value: float, field: str, row: int) -> None:
     """Raise the exact reason for which a float is refused, if the conversion is it."""
+    if value < 0:
+        status = lib.RB_ERR_PRICE if field == "price" else lib.RB_ERR_QUANTITY
+        raise InvalidTradeError(field, value, *_PROBLEMS[status][1:], row)
+
     try:
         to_e8(value, field)
     except InvalidTradeError as error:

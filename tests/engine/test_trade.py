@@ -6,6 +6,7 @@ import copy
 import pickle
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
+from enum import Enum
 from fractions import Fraction
 from math import inf, nextafter
 from typing import Any
@@ -196,6 +197,18 @@ def test_numpy_scalars_are_taken_where_they_are_exact() -> None:
     for value in (np.bool_(True), np.float32(1.5), np.datetime64(1, "us"), np.array([1.5])):
         with pytest.raises(InvalidTradeError, match="price"):
             make(price=value)
+
+
+def test_a_subclass_counts_as_what_it_holds() -> None:
+    class Quote(str, Enum):  # noqa: UP042 - it prints its name
+        BID = "1.5"
+
+    class Shown(Decimal):
+        def __str__(self) -> str:
+            return "7"
+
+    assert Trade(1, Quote.BID, Shown("2.5"), 1, False).price_e8 == 150_000_000
+    assert Trade(1, Quote.BID, Shown("2.5"), 1, False).quantity_e8 == 250_000_000
 
 
 def test_the_decimal_context_of_the_caller_does_not_matter() -> None:
