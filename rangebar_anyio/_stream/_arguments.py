@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from inspect import iscoroutinefunction
 from operator import index
 from typing import Any, TypeVar
@@ -124,7 +124,7 @@ def having(name: str, value: Any, methods: Sequence[str], example: str) -> Any:
     return value
 
 
-def callback(name: str, value: Any) -> Callable[..., object] | None:
+def callback(name: str, value: Any) -> Any:
     """Check a plain function: nobody would await what an `async def` returns."""
     if value is not None and (not callable(value) or iscoroutinefunction(value)):
         raise TypeError(f"{name} must be a plain function of one argument, not {value!r}; write def, not async def")

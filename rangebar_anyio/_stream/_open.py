@@ -14,7 +14,7 @@ from .._errors import CheckpointMismatchError, StoreError
 from .._events import StreamEvent
 from .._feed import Feed
 from .._reconnect import ReconnectPolicy
-from .._session import Session, SessionConfig
+from .._session import Resume, Session, SessionConfig
 from .._sources._base import TradeSource
 from .._sources._binance import BinanceSpot
 from .._stores import Checkpoint, CheckpointStore, LaneKey, SqliteStore
@@ -162,6 +162,8 @@ async def _opened(wanted: _Wanted) -> AsyncGenerator[BarStream, None]:
                 )
                 for plan in plans:
                     stream.tell(plan.opening_events())
+                    if isinstance(plan.lane.start, Resume):
+                        stream.tell(plan.forgotten(plan.lane.start.position))
 
                 return stream
 

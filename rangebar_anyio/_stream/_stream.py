@@ -121,7 +121,7 @@ class BarStream(ObjectReceiveStream[Bar]):
         if not self._is_manual:
             raise RuntimeError('ack() belongs to open_stream(..., ack="manual"); this stream finishes bars by itself')
 
-        self._keeper.note_finished(self._place_of(bar), TradePosition.from_bytes(bar.position))
+        self._keeper.note_finished(*self._place_of(bar))
         if self._keeper.finished_unsaved >= self._save_every:
             await self._keeper.save_finished()
 
@@ -202,8 +202,8 @@ class BarStream(ObjectReceiveStream[Bar]):
             StoreError: nothing was written; the next call, or leaving the block, writes them too.
         """
         self._raise_if_closed()
-        for place, bar in [(self._place_of(bar), bar) for bar in bars]:
-            self._keeper.note_recorded(place, TradePosition.from_bytes(bar.position), bar._raw)
+        for (place, position), bar in [(self._place_of(bar), bar) for bar in bars]:
+            self._keeper.note_recorded(place, position, bar._raw)
 
         await self._keeper.save_finished()
 
@@ -261,12 +261,14 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _place_of(self, bar: Bar) -> int:
+    def _place_of(self, bar: Bar) -> tuple[int, TradePosition]:
+        """Find the lane and the position of a bar that was given."""
         place = self._places.get((bar.symbol, bar.threshold_dbps))
-        if place is None or not bar.is_closed or bar.last_agg_trade_id > self._delivered.get(place, -1):
-            raise ValueError(f"{bar!r} was not given by this stream; acknowledge bars that receive() returned")
+        if place is not None and bar.is_closed and bar.last_agg_trade_id <= self._delivered.get(place, -1):
+            with suppress(ValueError):  # a bar made offline has a position of another kind
+                return place, TradePosition.from_bytes(bar.position)
 
-        return place
+        raise ValueError(f"{bar!r} was not given by this stream; acknowledge bars that receive() returned")
 
     async def _wait(self) -> None:
         self._wake = anyio.Event()
