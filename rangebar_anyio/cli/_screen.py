@@ -76,8 +76,8 @@ class LiveScreen(Screen):
 
     async def run(self, stream: BarStream) -> None:
         while True:
-            self._status.tick(stream, self._clock(), time.time_ns() // 1000)
-            lines = self._status.render(stream, self._console.width - 1, self._console.height)
+            self._status.tick(stream, self._clock(), time.time_ns() // 1000, self._console.height)
+            lines = self._status.render(stream, self._console.width - 1)
             self._live.update(Group(*lines), refresh=True)
             await anyio.sleep(_REFRESH_S)
 

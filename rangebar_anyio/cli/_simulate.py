@@ -22,6 +22,7 @@ __all__ = ("command", "needs_hypercorn")
 _VENUES = dict(zip(MARKETS, ("spot", "usd-m", "coin-m"), strict=True))
 _DEFAULT_MARKET = ("BTCUSDT=60000", "ETHUSDT=3000")
 _HISTORY_S = 600
+_FAULT_EVERY = 1_000
 
 
 @click.command("simulate")
@@ -35,7 +36,9 @@ _HISTORY_S = 600
 @click.option("--fast", is_flag=True, help="As fast as the clients read instead.")
 @click.option("--history", type=click.IntRange(min=0), help="Trades that are in the past at the start.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@PLACE", help="What goes wrong; see below.")
-@click.option("--random-faults", type=click.IntRange(min=0), default=0, help="So many more, at random places.")
+@click.option(
+    "--random-faults", type=click.IntRange(min=0), default=0, help="So many more, about one every 1,000 trades."
+)
 @click.option("--rest-lag", type=click.IntRange(min=0), default=0, metavar="MS", help="How far REST is behind.")
 @click.option("--no-limits", is_flag=True, help="No rate limits, no pings, no end of a connection after a day.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of WebSockets; any free one by default.")
@@ -150,9 +153,8 @@ def _faults(tapes: Sequence[Tape], history: int, options: dict[str, Any]) -> lis
     faults = [fault_of(text) for text in options["faults"]]
     if options["random_faults"] and history < total:
         symbols = [tape.symbol for tape in tapes]
-        faults += random_faults(
-            options["seed"], range(history, total), options["random_faults"], symbols=symbols, longest_s=2.0
-        )
+        places = range(history, min(total, history + _FAULT_EVERY * options["random_faults"]))
+        faults += random_faults(options["seed"], places, options["random_faults"], symbols=symbols, longest_s=2.0)
 
     return faults
 

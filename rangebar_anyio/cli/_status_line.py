@@ -10,6 +10,7 @@ from rich.text import Text
 
 from .._bar import Bar
 from .._events import CatchingUp, StreamEvent
+from .._session import StreamStats
 from .._stream import BarStream, LastTrade
 from ._format import plain
 from ._table import compact, percent, took
@@ -49,7 +50,12 @@ class _Window:
 
     @property
     def least(self) -> int | None:
-        return min((value for _, value in self._samples), default=None)
+        """The smallest value, for what only the best case measures well."""
+        if not self._samples:
+            return None
+
+        now = self._samples[-1][0]
+        return min(value for at, value in self._samples if now - at <= _WINDOW_S)
 
 
 @dataclass
@@ -66,6 +72,8 @@ class StatusLines:
     hint: str = "Ctrl-C ends"
     bars: int = 0
     _now: float = 0.0
+    _page: Sequence[Lane] = ()
+    _stats: StreamStats | None = None
     _trades: _Window = field(default_factory=_Window)
     _delays: _Window = field(default_factory=_Window)
     _last: dict[str, LastTrade | None] = field(default_factory=dict)
@@ -79,12 +87,16 @@ class StatusLines:
             if event.done >= event.total:
                 del self._catching_up[event.symbol]
 
-    def tick(self, stream: BarStream, now: float, wall_us: int) -> None:
-        """Take a sample; `wall_us` is the time of day, which the delay behind the exchange is measured with."""
+    def tick(self, stream: BarStream, now: float, wall_us: int, height: int) -> None:
+        """Take a sample of what a screen of `height` lines has room for.
+
+        `wall_us` is the time of day, which the delay behind the exchange is measured with.
+        """
         self._now = now
-        stats = stream.stats
+        self._stats = stats = stream.stats
+        self._page = self._paged(height)
         self._trades.add(now, stats.live_trades + stats.fetched_trades)
-        for symbol in dict.fromkeys(symbol for symbol, _ in self.lanes):
+        for symbol in dict.fromkeys(symbol for symbol, _ in self._page):
             before, last = self._last.get(symbol), stream.last_trade(symbol)
             if last is None or last == before:
                 continue
@@ -95,17 +107,16 @@ class StatusLines:
 
             self._last[symbol] = last
 
-    def render(self, stream: BarStream, width: int, height: int) -> list[Text]:
-        """Give the lines: one for each lane, in turns when they do not fit, and one about the whole."""
+    def _paged(self, height: int) -> Sequence[Lane]:
         room = max(1, min(8, height // 3))
-        first = 0
-        if len(self.lanes) > room:
-            pages = -(-len(self.lanes) // room)
-            first = int((self._now - self.began_at) / _PAGE_S) % pages * room
+        pages = max(1, -(-len(self.lanes) // room))
+        first = int((self._now - self.began_at) / _PAGE_S) % pages * room
+        return self.lanes[first : first + room]
 
-        shown = self.lanes[first : first + room]
-        lines = [self._lane(lane, stream.forming(*lane), width) for lane in shown]
-        return [*lines, self._whole(stream, width, len(shown))]
+    def render(self, stream: BarStream, width: int) -> list[Text]:
+        """Give the lines: one for each lane, in turns when they do not fit, and one about the whole."""
+        lines = [self._lane(lane, stream.forming(*lane), width) for lane in self._page]
+        return lines if self._stats is None else [*lines, self._whole(self._stats, width)]
 
     # --- one lane ----------------------------------------------------------------------------------------------------
 
@@ -125,8 +136,8 @@ class StatusLines:
 
     # --- the whole ---------------------------------------------------------------------------------------------------
 
-    def _whole(self, stream: BarStream, width: int, shown: int) -> Text:
-        stats = stream.stats
+    def _whole(self, stats: StreamStats, width: int) -> Text:
+        shown = len(self._page)
         cells = [
             self._state(stats.connections),
             Text(f"{self._trades.rate:,.0f} trades/s"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,13 @@ def in_a_pipe() -> Iterator[subprocess.Popen[str]]:
     """The whole demo, which runs while the other tests of this file do."""
     with started("demo", stderr=subprocess.STDOUT) as process:
         yield process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_a_terminal() -> Iterator[Future[tuple[str, int]]]:
+    """The same on a narrow terminal, at the same time."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(in_terminal, 60, ("demo",))
 
 
 def test_the_shipped_tape_is_what_its_generator_makes(tmp_path: Path) -> None:
@@ -78,6 +85,7 @@ def test_it_can_be_stopped_and_leaves_no_process(number: signal.Signals) -> None
         lines = [process.stdout.readline()]
         while "is open for 3 symbols" not in lines[-1]:
             lines.append(process.stdout.readline())
+            assert lines[-1], lines
 
         process.send_signal(number)
         # The exchange shares standard output with nobody, so this ends when the demo does.
@@ -139,10 +147,11 @@ def test_in_a_pipe_it_shows_every_trouble_and_computes_its_sentence(in_a_pipe: s
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.skipif("CI" not in os.environ, reason="fifteen seconds that only differ from the pipe in how it looks")
-def test_on_a_narrow_terminal_it_looks_well() -> None:
-    screen, code = in_terminal(60, ("demo",))
+def test_on_a_narrow_terminal_it_looks_well(in_a_terminal: Future[tuple[str, int]]) -> None:
+    screen, code = in_a_terminal.result()
 
     assert code == 0
     assert "● live" in screen
+    assert "┼" in screen
     assert "Your own:" in screen
+    assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
