@@ -64,6 +64,8 @@ class Catchup:
 
     def probe(self, now: float, *, is_quiet: bool = False) -> None:
         """Ask whether anything is missing. ``is_quiet``: because the socket brought nothing for long."""
+        # Behind a known gap the socket may well bring trades, only none that can be taken.
+        is_quiet = is_quiet and self._wants.span() <= 0
         self._is_quiet = is_quiet and (self._is_quiet or not self._wants.probe)
         self._wants.probe = True
         self.want(now)

@@ -271,6 +271,23 @@ def test_a_trade_that_rest_has_a_moment_earlier_is_no_stall() -> None:
     assert bench.told(Stalled) == []
 
 
+def test_a_gap_that_lags_is_no_silence_of_the_socket() -> None:
+    bench, conn = settled()
+    bench.live(conn, [105])
+
+    for number in range(106, 180):
+        bench.live(conn, [number])
+        bench.serve(100)
+        bench.wait(1)
+
+    for _ in range(30):
+        bench.serve(179)
+        bench.wait(1)
+
+    assert bench.expected() == 180
+    assert bench.told(Stalled) == []
+
+
 def test_one_silent_symbol_of_many_is_noticed() -> None:
     bench, conn = settled([lane("X"), lane("Y")])
     number = 101
