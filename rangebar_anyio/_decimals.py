@@ -166,9 +166,14 @@ def e8_text(units: int) -> str:
 
 def scaled_text(units: int, decimals: int) -> str:
     """Write units of 10^-decimals as the shortest plain decimal text."""
+    return padded_text(units, decimals).rstrip("0").rstrip(".")
+
+
+def padded_text(units: int, decimals: int) -> str:
+    """Write units of 10^-decimals with all its decimals."""
     sign = "-" if units < 0 else ""
     whole, rest = divmod(abs(units), 10**decimals)
-    return f"{sign}{whole}.{rest:0{decimals}}".rstrip("0") if rest else f"{sign}{whole}"
+    return f"{sign}{whole}.{rest:0{decimals}}"
 
 
 def scaled_decimal(units: int, decimals: int) -> Decimal:

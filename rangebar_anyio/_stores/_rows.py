@@ -11,6 +11,7 @@ import sqlite3
 from hashlib import blake2b
 from typing import TypeAlias
 
+from .._decimals import padded_text
 from ._values import LaneFormat, LaneKey, Position, Segment, Snapshot, StoredBar, TimeUnit
 
 Cell: TypeAlias = int | str | bytes | None
@@ -156,10 +157,10 @@ def put_bar(db: sqlite3.Connection, lane: LaneKey, bar: StoredBar) -> None:
         f["high_e8"],
         f["low_e8"],
         f["close_e8"],
-        decimal_text(f["volume_e8"], 8),
-        decimal_text(f["turnover_e16"], 16),
-        decimal_text(f["buy_volume_e8"], 8),
-        decimal_text(f["buy_turnover_e16"], 16),
+        padded_text(f["volume_e8"], 8),
+        padded_text(f["turnover_e16"], 16),
+        padded_text(f["buy_volume_e8"], 8),
+        padded_text(f["buy_turnover_e16"], 16),
         f["individual_trade_count"],
         f["buy_trade_count"],
         f["agg_record_count"],
@@ -168,12 +169,6 @@ def put_bar(db: sqlite3.Connection, lane: LaneKey, bar: StoredBar) -> None:
         f["missing_trades"],
     )
     db.execute(_INSERT_BAR, (*cells, checksum("bars", cells), *extras))
-
-
-def decimal_text(units: int, places: int) -> str:
-    """Write an exact number of units of ``10**-places`` as a decimal."""
-    sign, digits = ("-" if units < 0 else ""), str(abs(units)).rjust(places + 1, "0")
-    return f"{sign}{digits[:-places]}.{digits[-places:]}"
 
 
 def _position(order: Cell, data: Cell, text: Cell) -> Position:
@@ -240,7 +235,6 @@ __all__ = (
     "DamagedRow",
     "Row",
     "checksum",
-    "decimal_text",
     "key",
     "put_bar",
     "put_position",

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._decimals import SCALE, padded_text
 from ._tape import AggTrade, Tape
 
 __all__ = ("read_archive_csv", "write_archive_csv")
 
-_E8 = 100_000_000
 _MICROSECONDS_FROM = 10**14
 _NUMBER = re.compile(r"(\d+)(?:\.(\d{1,8})0*)?")
 
 
 def decimal_text(value_e8: int) -> str:
     """A number times 10^8 as the exchange writes it, always with eight decimals."""
-    return f"{value_e8 // _E8}.{value_e8 % _E8:08d}"
+    return padded_text(value_e8, 8)
 
 
 def write_archive_csv(tape: Tape, path: str | os.PathLike[str]) -> None:
@@ -104,4 +104,4 @@ def _scaled(text: str) -> int:
         raise ValueError(f"not a number with at most eight decimals: {text!r}")
 
     whole, fraction = match.groups()
-    return int(whole) * _E8 + int((fraction or "").ljust(8, "0"))
+    return int(whole) * SCALE + int((fraction or "").ljust(8, "0"))

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rangebar_anyio._decimals import padded_text
 from rangebar_anyio._stores import (
     BeginSegment,
     Change,
@@ -28,7 +29,6 @@ from rangebar_anyio._stores import (
     SqliteStore,
     StoredBar,
     StoreReader,
-    _rows,
     _schema,
     pack_bar,
 )
@@ -160,8 +160,8 @@ def test_any_bar_comes_back_from_its_packed_form(fields: dict[str, int]) -> None
 
 
 @given(wide, st.sampled_from([8, 16]))
-def test_decimal_text_is_exact(units: int, places: int) -> None:
-    text = _rows.decimal_text(units, places)
+def test_decimals_are_exact(units: int, places: int) -> None:
+    text = padded_text(units, places)
     whole, _, fraction = text.partition(".")
     assert len(fraction) == places
     assert int(whole + fraction) == units

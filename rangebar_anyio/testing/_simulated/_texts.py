@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ..._decimals import e8_text
 from .._archive import decimal_text
 from .._tape import AggTrade
 
@@ -32,7 +33,7 @@ def event_text(symbol: str, row: AggTrade, *, microseconds: bool, futures: bool)
     maker = "true" if is_maker else "false"
 
     if futures:
-        p, q = _trimmed(price), _trimmed(quantity)
+        p, q = e8_text(price), e8_text(quantity)
         return (
             f'{{"e":"aggTrade","E":{time},"a":{number},"s":"{symbol}","p":"{p}","q":"{q}","nq":"{q}",'
             f'"f":{first},"l":{last},"T":{time},"m":{maker},"st":1}}'
@@ -63,7 +64,8 @@ def row_text(row: AggTrade, *, microseconds: bool, futures: bool) -> str:
     p, q, best = decimal_text(price), decimal_text(quantity), ',"M":true'
 
     if futures:
-        p, q, best = _trimmed(price), _trimmed(quantity), ""
+        # They leave out trailing zeros.
+        p, q, best = e8_text(price), e8_text(quantity), ""
 
     return f'{{"a":{number},"p":"{p}","q":"{q}","f":{first},"l":{last},"T":{time},"m":{maker}{best}}}'
 
@@ -86,9 +88,3 @@ def error_text(code: int, message: str, request_id: object = None) -> str:
         error["id"] = request_id
 
     return json.dumps(error, separators=(",", ":"))
-
-
-def _trimmed(value_e8: int) -> str:
-    """Futures leave out trailing zeros."""
-    text = decimal_text(value_e8).rstrip("0")
-    return text[:-1] if text.endswith(".") else text
