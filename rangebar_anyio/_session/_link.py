@@ -52,10 +52,10 @@ class Group:
         backoff: attempts since the last connection that brought a trade.
         current: the connection that delivers, or is to.
         next: the one that is to take its place.
-        is_deferred: a connection is wanted as soon as the reader is back.
+        deferred: what a connection is wanted for as soon as the reader is back, if one is.
     """
 
-    __slots__ = ("backoff", "current", "index", "is_deferred", "next", "symbols")
+    __slots__ = ("backoff", "current", "deferred", "index", "next", "symbols")
 
     def __init__(self, index: int, symbols: list[Symbol], backoff: Backoff) -> None:
         self.index = index
@@ -63,7 +63,7 @@ class Group:
         self.backoff = backoff
         self.current: Link | None = None
         self.next: Link | None = None
-        self.is_deferred = False
+        self.deferred = ""
 
     @property
     def overlaps(self) -> bool:

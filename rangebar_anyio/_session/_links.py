@@ -76,7 +76,7 @@ class Links:
         core = self._core
 
         if core.is_paused and why != "start":
-            group.is_deferred = True
+            group.deferred = why
             return
 
         wait = core.budget.connect_wait(now)
@@ -208,7 +208,7 @@ class Links:
             return
 
         if core.is_paused:
-            group.is_deferred = True
+            group.deferred = why
             return
 
         spread = _GROUP_SPREAD_S * group.index if len(self.groups) > 1 else 0.0
@@ -227,9 +227,9 @@ class Links:
     def resume(self, now: float) -> None:
         """The reader is back: replace what was lost meanwhile."""
         for group in self.groups:
-            if group.is_deferred:
-                group.is_deferred = False
-                self.open(group, "lost", now)
+            if group.deferred:
+                why, group.deferred = group.deferred, ""
+                self.open(group, why, now)
 
     def stop(self) -> None:
         """Close everything."""

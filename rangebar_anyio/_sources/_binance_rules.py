@@ -17,6 +17,7 @@ from .._session._rules import Found, Limits, Meaning, Request, Verdict
 
 _MICROSECONDS_FROM = 10**14
 _UNKNOWN_SYMBOL = -1121
+_OUR_FAULT_FROM = -1100
 _DEFAULT_WAIT_S = 60.0
 _BAN_WAIT_S = 120.0
 _FAR_FUTURE_S = 7 * 86_400.0
@@ -102,7 +103,10 @@ class BinanceRules:
         if status == 400 and code == _UNKNOWN_SYMBOL:
             return Verdict(Meaning.UNKNOWN_SYMBOL, text)
 
-        return Verdict(Meaning.REFUSED if status in (400, 401, 404) and code is not None else Meaning.BROKEN, text)
+        # Codes from -1000 to -1099 are the server's trouble, whatever the status.
+        return Verdict(
+            Meaning.REFUSED if status < 500 and code is not None and code <= _OUR_FAULT_FROM else Meaning.BROKEN, text
+        )
 
     def used_weight(self, headers: Mapping[str, str]) -> int | None:
         """Read ``X-MBX-USED-WEIGHT-1M``."""

@@ -81,6 +81,8 @@ def test_rotation_waits_for_the_reader_too() -> None:
     assert len(bench.all(Connect)) == 1
     bench.bars()
     assert len(bench.all(Connect)) == 2
+    assert bench.session._links.groups[0].next is not None
+    assert bench.session._links.groups[0].next.why == "age"
 
 
 def test_an_event_and_the_stats_say_since_when_the_reader_is_away() -> None:

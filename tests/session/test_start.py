@@ -244,6 +244,17 @@ def test_another_refusal_says_what_the_exchange_said() -> None:
     assert "Illegal characters" in str(bench.failure)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, -1000), (400, -1007), (408, -1001), (500, -1100), (404, -1001), (451, -1050)]
+)
+def test_the_servers_own_trouble_is_no_refusal(status: int, code: int) -> None:
+    bench = Bench([live()])
+    bench.refuse(bench.one(Fetch), status, b'{"code":%d,"msg":"An unknown error occurred."}' % code)
+    assert bench.all(Fail) == []
+    bench.wait(2)
+    assert len(bench.new(Fetch)) == 1
+
+
 def test_a_page_that_is_not_found_is_no_word_about_a_symbol() -> None:
     bench = Bench([live()])
     bench.refuse(bench.one(Fetch), 404, b"<html>not found</html>")
