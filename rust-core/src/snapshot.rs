@@ -157,6 +157,8 @@ impl Forming {
             && (0..=volume).contains(&buy_volume)
             && (0..=turnover).contains(&buy_turnover)
             && volume <= i128::from(i64::MAX) * i128::from(bar.agg_record_count)
+            && is_cost_of(buy_volume, buy_turnover, bar)
+            && is_cost_of(volume - buy_volume, turnover - buy_turnover, bar)
             && bar.agg_record_count > 0
             && (0..=bar.individual_trade_count).contains(&bar.buy_trade_count)
             && bar.individual_trade_count >= bar.agg_record_count
@@ -192,6 +194,13 @@ impl Forming {
             lower_e8,
         })
     }
+}
+
+/// Whether a quantity may have cost that much at prices from the bar's low to its high.
+fn is_cost_of(quantity: i128, turnover: i128, bar: &Bar) -> bool {
+    let at = |price_e8: i64| quantity.checked_mul(price_e8.into());
+    at(bar.low_e8).is_some_and(|least| turnover >= least)
+        && at(bar.high_e8).is_none_or(|most| turnover <= most)
 }
 
 fn write_bar(bar: &Bar, out: &mut Vec<u8>) {
@@ -383,6 +392,20 @@ mod tests {
                 };
                 let _ = processor.push(&tick);
             }
+        }
+    }
+
+    #[test]
+    fn a_turnover_beyond_all_prices_is_refused() {
+        const BUY_TURNOVER: usize = HEADER + 96;
+        let bytes = encoded(&processor_after(5), b"");
+        for change in [1, 0xff] {
+            let mut changed = bytes.clone();
+            changed[BUY_TURNOVER + 3] ^= change;
+            let end = changed.len() - 4;
+            let checksum = crc32(&changed[..end]);
+            changed[end..].copy_from_slice(&checksum.to_le_bytes());
+            assert_eq!(decode(&changed), Err(SnapshotError::Content));
         }
     }
 
