@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from rangebar_anyio._arguments import MAX_LABEL, check_label, first_other, no_trade, position_of, threshold_of
 from rangebar_anyio._bar import Bar
-from rangebar_anyio._errors import ResourceClosedError, SnapshotError
+from rangebar_anyio._errors import ResourceBusyError, ResourceClosedError, SnapshotError
+from rangebar_anyio._fields import INTEGER_OFFSETS
 from rangebar_anyio._native import BAR_SIZE, NULL, TRADE_SIZE, CData, Readable, check, ffi, lib, owned
 from rangebar_anyio._refusals import refuse_column_row, refuse_snapshot, refuse_trade
 from rangebar_anyio._trade import Trade
@@ -21,6 +22,9 @@ _RESOURCE = "RangeBarProcessor"
 _SNAPSHOT_ROOM = 600
 # What hangs on a handle, for collectors that count bytes.
 _HANDLE_SIZE = 1024
+
+# Where a bar keeps the id of the trade that closed it, as a packed trade begins with its own.
+_LAST_ID = slice(INTEGER_OFFSETS["last_agg_trade_id"], INTEGER_OFFSETS["last_agg_trade_id"] + 8)
 
 _push = lib.rb_processor_push
 
@@ -103,7 +107,7 @@ class RangeBarProcessor:
         if status < 0:
             self._refuse(status, packed, None)
 
-        return self._pop(1)[0]
+        return self._pop_closed_by(packed)
 
     def push_many(self, trades: Iterable[Trade]) -> list[Bar]:
         """Take trades and return the bars that closed, oldest first: all trades or none.
@@ -344,6 +348,14 @@ class RangeBarProcessor:
 
         raw: bytes = ffi.buffer(out, popped[0] * BAR_SIZE)[:]
         return [self._bar(raw[at : at + BAR_SIZE]) for at in range(0, len(raw), BAR_SIZE)]
+
+    def _pop_closed_by(self, packed: bytes) -> Bar:
+        """Take the bar that a trade closed; what a call before left there when Ctrl-C cut it off, nobody asks for."""
+        while bars := self._pop(1):
+            if bars[0]._raw[_LAST_ID] == packed[:8]:
+                return bars[0]
+
+        raise ResourceBusyError(_RESOURCE)
 
     def _bar(self, raw: bytes, *, is_closed: bool = True) -> Bar:
         return Bar._from_raw(raw, threshold_dbps=self._threshold_dbps, symbol=self._symbol, is_closed=is_closed)

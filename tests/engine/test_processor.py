@@ -23,6 +23,7 @@ from rangebar_anyio import (
     Trade,
     _native,
 )
+from rangebar_anyio._native import lib
 from tests.engine.helpers import bars_of, columns, trade
 
 MAX = 2**63 - 1
@@ -356,6 +357,19 @@ def test_closing_while_another_thread_is_inside_lets_it_finish() -> None:
         processor.close()
         thread.join()
         assert outcomes in ([49_999], ["closed"])
+
+
+def test_an_interrupted_call_does_not_shift_the_bars_of_later_ones() -> None:
+    with RangeBarProcessor(100) as processor:
+        processor.push(trade(1, "100"))
+        # Ctrl-C between the two foreign calls of push.
+        assert lib.rb_processor_push(processor._handle, trade(2, "102")._packed) == lib.RB_BAR_CLOSED
+
+        processor.push(trade(3, "100"))
+        bar = processor.push(trade(4, "102"))
+
+        assert bar is not None
+        assert (bar.first_agg_trade_id, bar.last_agg_trade_id) == (3, 4)
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=30))
