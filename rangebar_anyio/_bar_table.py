@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from rangebar_anyio._bar import Bar
@@ -155,8 +156,7 @@ class BarTable:
 
         Raises ``ModuleNotFoundError`` when NumPy is not installed (``pip install 'rangebar-anyio[numpy]'``).
         """
-        import numpy as np
-
+        np = _optional("numpy")
         count = len(self)
         integers = np.empty((len(INTEGER_COLUMNS), count), np.int64)
         floats = np.empty((len(FLOAT_COLUMNS), count), np.float64)
@@ -197,9 +197,7 @@ class BarTable:
 
         Raises ``ModuleNotFoundError`` when pandas is not installed (``pip install 'rangebar-anyio[pandas]'``).
         """
-        import pandas as pd
-
-        frame = pd.DataFrame(self.to_numpy())
+        frame: pandas.DataFrame = _optional("pandas").DataFrame(self.to_numpy())
 
         for name in ("open_time", "close_time"):
             frame[name] = frame[name].dt.tz_localize("UTC")
@@ -211,9 +209,8 @@ class BarTable:
 
         Raises ``ModuleNotFoundError`` when polars is not installed (``pip install 'rangebar-anyio[polars]'``).
         """
-        import polars as pl
-
-        return pl.DataFrame(self.exact if exact else self)
+        frame: polars.DataFrame = _optional("polars").DataFrame(self.exact if exact else self)
+        return frame
 
     def __arrow_c_schema__(self) -> object:
         """Give the schema as a PyCapsule; times are ``timestamp[us, UTC]``."""
@@ -254,6 +251,17 @@ class ExactBars:
 
 
 _setters = tuple(BarTable.__dict__[name].__set__ for name in ("_rows", "symbol", "threshold_dbps", "venue"))
+
+
+def _optional(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+
+        remedy = f"{name} is not installed; pip install 'rangebar-anyio[{name}]'"
+        raise ModuleNotFoundError(remedy, name=name) from None
 
 
 def _free_bars(bars: CData, _memory: CData) -> None:

@@ -194,6 +194,19 @@ def test_pandas_and_polars(table: BarTable, rows: int) -> None:
     assert table[:rows].to_polars(exact=True)["turnover"].to_list() == [bar.exact("turnover") for bar in bars]
 
 
+@pytest.mark.parametrize("library", ["numpy", "pandas", "polars"])
+def test_a_library_that_is_not_there_says_which_extra_has_it(
+    table: BarTable, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("rangebar_anyio._bar_table.import_module", missing)
+
+    with pytest.raises(ModuleNotFoundError, match=rf"pip install 'rangebar-anyio\[{library}\]'"):
+        getattr(table, f"to_{library}")()
+
+
 def test_what_arrow_was_given_outlives_everything() -> None:
     pa: Any = pytest.importorskip("pyarrow")
     expected = [bar.close for bar in table_of(TAPE)]
