@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV RUSTC_BOOTSTRAP
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test peer-test memcheck memcheck-c memcheck-python fuzz fuzz-short bench clean
+.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test peer-test memcheck memcheck-c memcheck-python fuzz fuzz-short schedules chaos kills bench clean
 
 help:
 	@echo "make demo        live range bars from an exchange that misbehaves, compared with the whole tape"
@@ -24,6 +24,9 @@ help:
 	@echo "make peer-test   bars compared with those of the public rangebar 9.1.0 wheel, in an environment of its own"
 	@echo "make memcheck    C client under valgrind, FFI tests under AddressSanitizer"
 	@echo "make fuzz        every parser and snapshot, FUZZ_SECONDS (600) each; make fuzz-short for 15"
+	@echo "make schedules   COUNT (3000) random schedules of faults in virtual time; SEED chooses others"
+	@echo "make chaos       CHAOS (200) random schedules of faults over real sockets"
+	@echo "make kills       KILLS (200) times kill -9 of a recorder while the exchange misbehaves"
 	@echo "make bench       what the library costs, each benchmark beside a baseline of the same run"
 	@echo "make setup       only what the others need: .venv with the package and its tools"
 	@echo "make clean       remove everything that was built or downloaded"
@@ -156,6 +159,22 @@ fuzz:
 
 fuzz-short:
 	rust-fuzz/run 15
+
+# --- long runs ------------------------------------------------------------------------------------------------------
+
+COUNT ?= 3000
+CHAOS ?= 200
+KILLS ?= 200
+SEED ?= 1
+
+schedules: setup
+	$(PY) -m tests.session.schedules --count $(COUNT) --seed $(SEED)
+
+chaos: setup
+	$(PY) -m tests.stream.chaos --count $(CHAOS) --seed $(SEED)
+
+kills: setup
+	$(PY) -m tests.recovery.kills --count $(KILLS) --seed $(SEED)
 
 # --- benchmarks -----------------------------------------------------------------------------------------------------
 
