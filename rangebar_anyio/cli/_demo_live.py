@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 from rich.console import Console
 
 from .. import _events as events
 from .._bar import Bar
-from .._errors import RangeBarError
 from .._reconnect import ReconnectPolicy
 from .._session import SessionConfig, StreamStats
 from .._sources._binance import BinanceSpot
 from .._stream import BarStream, open_stream
 from ..testing._tape import Tape
+from ._demo_child import DemoExchange
 from ._demo_market import HISTORY, THRESHOLDS, demo_tapes, offline_bars
 from ._follow import Ended, follow
 from ._screen import Screen, open_screen
@@ -33,7 +26,6 @@ __all__ = ("Outcome", "compare", "run_demo")
 
 Lane = tuple[str, int]
 
-_LINE = 65_536
 _WIDE = 1000
 _LOOK_S = 0.2
 #: Nothing new for so long means that nothing will come, on any machine.
@@ -47,10 +39,6 @@ _QUICK = SessionConfig(
     stalled_grace_s=0.5,
     overlap_s=1.0,
 )
-
-
-class DemoFailed(RangeBarError):
-    """The demo's exchange could not be started."""
 
 
 @dataclass(slots=True)
@@ -78,26 +66,31 @@ async def run_demo(console: Console) -> Outcome:
     tapes = demo_tapes()
     lanes = [(tape.symbol, threshold) for tape in tapes for threshold in THRESHOLDS]
     seen = _Seen({lane: [] for lane in lanes})
-    async with _exchange() as (ws_url, rest_url, lines):
+    async with DemoExchange.run() as exchange:
         with open_screen(console, lanes, quiet=False, live=True) as screen:
-            ended = await _watch(tapes, BinanceSpot(ws_url, rest_url), seen, console, screen, lines)
+            ended = await _watch(tapes, exchange, seen, console, screen)
 
     wanted = {(tape.symbol, threshold): offline_bars(tape, threshold) for tape in tapes for threshold in THRESHOLDS}
-    outcome = compare(wanted, seen.bars, stopped_by=ended.why if ended.why != _AT_THE_END else "")
+    # Only people may end it early; whatever else does is a failure, and bars will be missing.
+    by_people = "" if ended.why in (_AT_THE_END, _SILENCE) else ended.why
+    outcome = compare(wanted, seen.bars, stopped_by=by_people)
+    if ended.why == _SILENCE:
+        outcome.differences.append(_SILENCE)
+
     outcome.troubles = _troubles(seen.happened, ended.stats)
     return outcome
 
 
 _AT_THE_END = "the end of the tape"
+_SILENCE = f"nothing came for {_GIVE_UP_S:g} s"
 
 
 async def _watch(
     tapes: Sequence[Tape],
-    source: BinanceSpot,
+    exchange: DemoExchange,
     seen: _Seen,
     console: Console,
     screen: Screen,
-    lines: BufferedByteReceiveStream,
 ) -> Ended:
     printer = TablePrinter(console, None if console.is_terminal else _WIDE)
 
@@ -115,13 +108,18 @@ async def _watch(
     opening = open_stream(
         [tape.symbol for tape in tapes],
         threshold_dbps=THRESHOLDS,
-        source=source,
+        source=BinanceSpot(exchange.ws_url, exchange.rest_url),
         start={tape.symbol: tape[0].agg_trade_id for tape in tapes},
         on_event=on_event,
         config=_QUICK,
     )
     ends = {tape.symbol: tape[len(tape) - 1].agg_trade_id for tape in tapes}
-    return await follow(opening, consume, screen, beside=(_Tail(ends).reached, _Narrator(lines, screen).tell))
+
+    async def narrate(_bars: BarStream) -> str:
+        while True:
+            screen.say(f"! the exchange {await exchange.next_fault()}", "bold magenta")
+
+    return await follow(opening, consume, screen, beside=(_Tail(ends).reached, narrate))
 
 
 class _Tail:
@@ -136,7 +134,7 @@ class _Tail:
         while not self._is_over(bars):
             await anyio.sleep(_LOOK_S)
             if time.monotonic() - self._since > _GIVE_UP_S:
-                return f"silence: nothing came for {_GIVE_UP_S:g} s"
+                return _SILENCE
 
         return _AT_THE_END
 
@@ -147,63 +145,6 @@ class _Tail:
             self._position, self._since = position, time.monotonic()
 
         return position == tuple(self._ends.values()) and bars.stats.bars_waiting == 0
-
-
-class _Narrator:
-    """Shows what the exchange says that it does."""
-
-    def __init__(self, lines: BufferedByteReceiveStream, screen: Screen) -> None:
-        self._lines = lines
-        self._screen = screen
-
-    async def tell(self, _bars: BarStream) -> str:
-        while True:
-            try:
-                line = await self._lines.receive_until(b"\n", _LINE)
-            except (anyio.EndOfStream, anyio.IncompleteRead):
-                return "the end of the exchange's process"
-
-            self._screen.say(f"! the exchange {json.loads(line)['fault']}", "bold magenta")
-
-
-@asynccontextmanager
-async def _exchange() -> AsyncIterator[tuple[str, str, BufferedByteReceiveStream]]:
-    """Run the exchange's process for the length of a block."""
-    command = [sys.executable, "-m", "rangebar_anyio.cli._demo_exchange"]
-    with tempfile.TemporaryFile() as trouble:
-        process = await anyio.open_process(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=trouble,
-            # Ctrl-C is for us; the exchange ends with its standard input.
-            start_new_session=True,
-        )
-        try:
-            assert process.stdout is not None
-            lines = BufferedByteReceiveStream(process.stdout)
-            try:
-                urls = json.loads(await lines.receive_until(b"\n", _LINE))
-            except (anyio.EndOfStream, anyio.IncompleteRead):
-                trouble.seek(0)
-                raise DemoFailed(f"the exchange did not start: {_last_line(trouble.read())}") from None
-
-            yield urls["ws_url"], urls["rest_url"], lines
-        finally:
-            await _end(process)
-
-
-def _last_line(text: bytes) -> str:
-    lines = text.decode("utf-8", "replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-async def _end(process: Process) -> None:
-    with anyio.CancelScope(shield=True):
-        if process.returncode is None:
-            process.kill()
-
-        await process.aclose()
 
 
 def compare(wanted: dict[Lane, list[Bar]], got: dict[Lane, list[Bar]], *, stopped_by: str = "") -> Outcome:

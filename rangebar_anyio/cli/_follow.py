@@ -63,7 +63,7 @@ async def follow(
     """Open a stream and consume it, beside everything that may end it in order.
 
     `consume` receives from the stream until it ends; each of `beside` watches it meanwhile and returns the reason when
-    it is to end. An exception of the opening and of `consume` leaves as itself.
+    it is to end. An exception of any of them leaves as itself.
     """
     stop, began_at = _Stop(), time.monotonic()
     stats: StreamStats | None = None
@@ -90,15 +90,21 @@ async def follow(
 
 @asynccontextmanager
 async def _beside() -> AsyncGenerator[TaskGroup, None]:
-    """Run tasks beside a block and end them with it; the block's exception is not wrapped in a group."""
+    """Run tasks beside a block and end them with it; no exception is wrapped in a group."""
     error: BaseException | None = None
-    async with anyio.create_task_group() as tasks:
-        try:
-            yield tasks
-        except BaseException as raised:  # noqa: BLE001 - raised again below, outside the group that would wrap it
-            error = raised
-        finally:
-            tasks.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as tasks:
+            try:
+                yield tasks
+            except BaseException as raised:  # noqa: BLE001 - raised again below, outside the group that would wrap it
+                error = raised
+            finally:
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # A task failed, which is why the block was cancelled.
+        error = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
 
     if error is not None:
         raise error

@@ -133,7 +133,7 @@ async def _listen(rules: BinanceRules, transport: Transport, symbol: str, trades
     if not rows:
         raise ConnectionLostError(rules.venue, f"the socket brought no trade within {seconds:g} s")
 
-    return rows
+    return rows[:trades]
 
 
 async def _take(socket: RawWebSocket, rows: list[Row], trades: int) -> None:

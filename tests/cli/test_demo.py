@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -118,6 +119,23 @@ def test_an_exchange_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "error: the exchange did not start" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the exchange's process in /proc")
+def test_an_exchange_that_dies_is_a_failure() -> None:
+    with started("demo") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while "is open for 3 symbols" not in (line := process.stdout.readline()):
+            assert line
+
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        process.stdout.read()
+        said = process.stderr.read()
+
+    assert process.returncode == 1
+    assert said == "error: the exchange ended before its time: code -9, and it said nothing\n"
 
 
 def test_its_exchange_ends_with_the_program_that_started_it() -> None:
