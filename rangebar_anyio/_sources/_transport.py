@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -84,10 +84,14 @@ class Transport:
         try:
             yield socket
         except BaseException as error:
-            await opening.__aexit__(type(error), error, error.__traceback__)
+            # What goes wrong while a connection is given up must not take the place of why: of a cancellation least.
+            with suppress(Exception):
+                await opening.__aexit__(type(error), error, error.__traceback__)
+
             raise
         else:
-            await opening.__aexit__(None, None, None)
+            with suppress(Exception):
+                await opening.__aexit__(None, None, None)
 
     async def get(self, url: str, params: Pairs, headers: Pairs, *, timeout_s: float) -> HttpAnswer:
         """Send one GET request and return the whole answer.
