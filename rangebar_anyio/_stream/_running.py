@@ -145,7 +145,9 @@ class Closing:
         except Exception as unsaved:  # noqa: BLE001 - a store may raise what it likes, and the body's exception comes first
             _report(unsaved, leaving)
         else:
-            if scope.cancelled_caught:
+            if scope.cancelled_caught and stream.is_saved:
+                _log.warning("forming bars were not saved within %g s; a restart fetches their trades", CLOSE_SECONDS)
+            elif scope.cancelled_caught:
                 _report(_late(), leaving)
 
     async def drop(self, transport: Transport) -> None:

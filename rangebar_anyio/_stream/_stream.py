@@ -344,6 +344,11 @@ class BarStream(ObjectReceiveStream[Bar]):
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether the store has everything that is finished."""
+        return self._keeper.finished_unsaved == 0
+
     async def finish(self, *, acknowledge: bool) -> None:
         """Write what is finished and the forming bars that follow it; the block is being left.
 

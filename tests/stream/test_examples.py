@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,31 @@ async def test_one_symbol(name: str, tmp_path: Path) -> None:
     assert len(lines) == 8
     assert all(text in line for text, line in zip(shown, lines, strict=True))
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("name", ["on_asyncio", "on_trio", "manual_ack"])
+async def test_control_c_ends_it_quietly(name: str, tmp_path: Path) -> None:
+    """The interrupt comes while a stream waits: nothing is printed besides bars, and every connection ends."""
+    async with SimulatedExchange(TAPE, pace=Pace(trades_per_s=200)) as exchange:
+        urls = ["--ws-url", exchange.ws_url, "--rest-url", exchange.rest_url]
+        command = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *urls]
+        async with await anyio.open_process(command, cwd=tmp_path) as process:
+            await exchange.wait_until(lambda counters: counters.events_sent > 50)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            with anyio.fail_after(20):
+                said = [part async for part in process.stderr]
+                code = await process.wait()
+
+        await exchange.wait_until(lambda counters: counters.open_connections == 0)
+
+    if name == "manual_ack":
+        # It does not catch it: one traceback, with nothing after it and no group in it.
+        text = b"".join(said).decode()
+        assert text.rstrip().endswith("KeyboardInterrupt")
+        assert "Group" not in text
+    else:
+        assert (code, said) == (0, [])
 
 
 async def test_many_symbols(tmp_path: Path) -> None:

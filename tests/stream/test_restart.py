@@ -246,9 +246,10 @@ class CountingStore(MemoryStore):
         self.positions = 0
         self.refusals = 0
         self.hangs = False
+        self.hangs_for: type | None = None
 
     async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
-        if self.hangs:
+        if self.hangs or any(type(change) is self.hangs_for for change in changes):
             await anyio.sleep_forever()
 
         if self.refusals:
@@ -363,6 +364,24 @@ class TestVirtual:
         store.hangs = False
         async with opened(exchange, store) as bars:
             assert await take(bars, len(WANTED)) == WANTED
+
+    async def test_forming_bars_that_come_too_late_are_no_error(
+        self, exchange: FakeExchange, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What is finished is saved, so the block is left normally and the log says what is not."""
+        store = CountingStore()
+        async with opened(exchange, store, threshold_dbps=[250, 50_000], config=SessionConfig()) as bars:
+            got = await take(bars, 3)
+            exchange.is_playing = False
+            while bars.stats.bars_waiting:
+                got += await take(bars, 1)
+
+            store.hangs_for = SaveSnapshot
+
+        assert "forming bars were not saved within 5 s" in caplog.text
+        store.hangs_for, exchange.is_playing = None, True
+        async with opened(exchange, store) as bars:
+            assert got + await take(bars, len(WANTED) - len(got)) == WANTED
 
     async def test_a_store_that_hangs_can_be_cancelled(self, exchange: FakeExchange) -> None:
         store = CountingStore()
