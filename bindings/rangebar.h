@@ -1009,35 +1009,6 @@ rb_status rb_processor_new(uint32_t threshold_dbps,
 // `processor` is NULL or a live handle that no thread is inside of; it is dead afterwards.
 void rb_processor_free(struct RbProcessor *processor);
 
-// Takes one packed trade (`RB_PACKED_TRADE` bytes); `RB_BAR_CLOSED` when a bar now waits to be popped.
-//
-// # Safety
-// `processor` is NULL or a live handle, `packed` NULL or valid for reads of 56 bytes.
-rb_status rb_processor_push(struct RbProcessor *processor, const uint8_t *packed);
-
-// Takes packed trades until `max_bars` further bars closed; `consumed` says how many were taken.
-//
-// `RB_BAR_CLOSED` while bars wait to be popped, else `RB_OK`. All or nothing: when a trade is refused nothing was taken,
-// and `error_index` of the info names it.
-//
-// # Safety
-// `processor` is NULL or a live handle, `packed` valid for reads of `len` bytes, `consumed` NULL or valid for a write.
-rb_status rb_processor_push_packed(struct RbProcessor *processor,
-                                   const uint8_t *packed,
-                                   size_t len,
-                                   size_t max_bars,
-                                   size_t *consumed);
-
-// As `rb_processor_push_packed`, from structs.
-//
-// # Safety
-// `processor` is NULL or a live handle, `ticks` valid for reads of `len` ticks, `consumed` NULL or valid for a write.
-rb_status rb_processor_push_ticks(struct RbProcessor *processor,
-                                  const struct RbTick *ticks,
-                                  size_t len,
-                                  size_t max_bars,
-                                  size_t *consumed);
-
 // Moves up to `capacity` closed bars to `bars`, oldest first; `popped` says how many.
 //
 // # Safety
@@ -1055,28 +1026,6 @@ rb_status rb_processor_forming(struct RbProcessor *processor, struct RbBar *bar)
 // # Safety
 // `processor` is NULL or a live handle, `info` NULL or valid for a write.
 rb_status rb_processor_info(struct RbProcessor *processor, struct RbProcessorInfo *info);
-
-// Writes a snapshot with a label; `RB_ERR_BUFFER` when `capacity` is too small (600 bytes always suffice).
-//
-// # Safety
-// `processor` is NULL or a live handle, the buffers are valid for their lengths, `written` NULL or valid for a write.
-rb_status rb_processor_snapshot(struct RbProcessor *processor,
-                                const uint8_t *label,
-                                size_t label_len,
-                                uint8_t *out,
-                                size_t capacity,
-                                size_t *written);
-
-// Makes a processor from a snapshot and copies its label (at most 255 bytes) to `label`.
-//
-// # Safety
-// The buffers are valid for their lengths, `label_len` and `out` are NULL or valid for a write.
-rb_status rb_processor_restore(const uint8_t *bytes,
-                               size_t len,
-                               uint8_t *label,
-                               size_t label_capacity,
-                               size_t *label_len,
-                               struct RbProcessor **out);
 
 // Takes whole columns and hands over the bars that closed (`rb_bars_free` releases them).
 //
@@ -1106,6 +1055,57 @@ void rb_bars_free(struct RbBars *bars);
 // # Safety
 // `bars` is valid for reads and `features` for writes of `len` values.
 rb_status rb_bars_features(const struct RbBar *bars, size_t len, struct RbFeatures *features);
+
+// Takes one packed trade (`RB_PACKED_TRADE` bytes); `RB_BAR_CLOSED` when a bar now waits to be popped.
+//
+// # Safety
+// `processor` is NULL or a live handle, `packed` NULL or valid for reads of 56 bytes.
+rb_status rb_processor_push(struct RbProcessor *processor, const uint8_t *packed);
+
+// Takes packed trades until `max_bars` further bars closed; `consumed` says how many were taken.
+//
+// `RB_BAR_CLOSED` while bars wait to be popped, else `RB_OK`. All or nothing: when a trade is refused nothing was taken,
+// and `error_index` of the info names it.
+//
+// # Safety
+// `processor` is NULL or a live handle, `packed` valid for reads of `len` bytes, `consumed` NULL or valid for a write.
+rb_status rb_processor_push_packed(struct RbProcessor *processor,
+                                   const uint8_t *packed,
+                                   size_t len,
+                                   size_t max_bars,
+                                   size_t *consumed);
+
+// As `rb_processor_push_packed`, from structs.
+//
+// # Safety
+// `processor` is NULL or a live handle, `ticks` valid for reads of `len` ticks, `consumed` NULL or valid for a write.
+rb_status rb_processor_push_ticks(struct RbProcessor *processor,
+                                  const struct RbTick *ticks,
+                                  size_t len,
+                                  size_t max_bars,
+                                  size_t *consumed);
+
+// Writes a snapshot with a label; `RB_ERR_BUFFER` when `capacity` is too small (600 bytes always suffice).
+//
+// # Safety
+// `processor` is NULL or a live handle, the buffers are valid for their lengths, `written` NULL or valid for a write.
+rb_status rb_processor_snapshot(struct RbProcessor *processor,
+                                const uint8_t *label,
+                                size_t label_len,
+                                uint8_t *out,
+                                size_t capacity,
+                                size_t *written);
+
+// Makes a processor from a snapshot and copies its label (at most 255 bytes) to `label`.
+//
+// # Safety
+// The buffers are valid for their lengths, `label_len` and `out` are NULL or valid for a write.
+rb_status rb_processor_restore(const uint8_t *bytes,
+                               size_t len,
+                               uint8_t *label,
+                               size_t label_capacity,
+                               size_t *label_len,
+                               struct RbProcessor **out);
 
 // Bytes of a struct as this library was built, 0 for an unknown one: a caller compares them with its own.
 size_t rb_struct_size(uint32_t which);

@@ -1,4 +1,4 @@
-//! One fold, compiled for several instruction sets; which one may run is decided in [`crate::ffi::columns`].
+//! One fold, compiled for several instruction sets; which one may run is decided in [`crate::ffi::kernel`].
 
 use super::{Columns, RowError, fold::fold};
 use crate::bar::Bar;

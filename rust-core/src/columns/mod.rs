@@ -25,7 +25,7 @@ pub(crate) use kernels::{Folded, baseline};
 pub(crate) use kernels::{avx2, avx512};
 
 use crate::bar::Bar;
-use crate::ffi::columns::Kernel;
+use crate::ffi::kernel::Kernel;
 use crate::price::DecimalError;
 use crate::processor::Processor;
 use crate::tick::TradeError;

@@ -45,7 +45,7 @@ fn feed_status(error: FeedError) -> Status {
         FeedError::Unknown => RB_ERR_UNKNOWN,
         FeedError::Argument => RB_ERR_ARGUMENT,
         FeedError::Threshold => RB_ERR_THRESHOLD,
-        FeedError::Snapshot(error) => super::processor::snapshot_status(error),
+        FeedError::Snapshot(error) => super::snapshot_status(error),
         FeedError::SnapshotMismatch => RB_ERR_SNAPSHOT_MISMATCH,
         FeedError::Paused => RB_ERR_PAUSED,
         FeedError::Page => RB_ERR_PAGE,

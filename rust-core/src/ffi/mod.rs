@@ -14,9 +14,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod archive;
 mod arrow;
-pub(crate) mod columns;
 mod decode;
 mod feed;
+pub(crate) mod kernel;
 mod processor;
 mod table;
 
