@@ -11,6 +11,7 @@ import anyio
 import httpx
 from httpx_ws import WebSocketUpgradeError, aconnect_ws
 
+from ._body import ENCODING, Body, RequestLost
 from ._websocket import RawWebSocket
 
 __all__ = ("ConnectRefused", "HttpAnswer", "RequestLost", "Transport")
@@ -31,10 +32,6 @@ class ConnectRefused(Exception):
         self.text = text
         self.status = status
         self.retry_after_s = retry_after_s
-
-
-class RequestLost(Exception):
-    """A request without an answer: the network failed or the time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +106,14 @@ class Transport:
             raise RequestLost(_describe(error)) from error
 
     async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
-        async with self._client.stream("GET", url, params=list(params), headers=list(headers)) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _BODY_LIMIT:
-                    raise RequestLost(f"the answer is longer than {_BODY_LIMIT} bytes")
+        wanted = [*headers, ("accept-encoding", ENCODING)]
+        async with self._client.stream("GET", url, params=list(params), headers=wanted) as response:
+            # httpx unpacks a chunk whole, whatever it grows to.
+            body = Body(response.headers.get("content-encoding"), _BODY_LIMIT)
+            async for chunk in response.aiter_raw():
+                body.add(chunk)
 
-            return HttpAnswer(response.status_code, dict(response.headers), bytes(body))
+            return HttpAnswer(response.status_code, dict(response.headers), body.finish())
 
 
 def _as_http(url: str) -> str:
