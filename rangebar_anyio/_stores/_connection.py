@@ -14,6 +14,8 @@ from . import _schema
 # A full check reads the whole file; above this size only the lanes' own tables are read before the first write.
 _FULL_CHECK_BYTES = 256 * 2**20
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What SQLite says of a header or a schema that makes no sense; it has no code of its own for them.
+_DAMAGE_TEXTS = ("unsupported file format", "no such table", "no such column")
 _SALVAGE = (
     "nothing was written to it and nothing will be; carry what is whole over into a new file with "
     "rangebar_anyio.salvage_store(THIS, NEW), and continue with that one"
@@ -138,7 +140,10 @@ def damaged(path: str, what: str) -> StoreError:
 
 def is_damage(error: BaseException) -> bool:
     """Tell whether an SQLite error means that the file itself is damaged."""
-    return isinstance(error, sqlite3.Error) and _code(error) in _DAMAGE
+    if not isinstance(error, sqlite3.Error):
+        return False
+
+    return _code(error) in _DAMAGE or str(error).startswith(_DAMAGE_TEXTS)
 
 
 def translate(path: str, error: BaseException) -> StoreError:
