@@ -97,7 +97,9 @@ class Schedule:
         return random_faults(self.seed, places, count, kinds=KINDS, symbols=symbols, longest_s=0.1)
 
     def exchange(self) -> SimulatedExchange:
-        pace = self.random.choice((Pace(), Pace(trades_per_s=3000)))
+        # A tape that waits for its reader stands still behind a silent connection, and nothing would show that.
+        is_silent = any(fault.kind in (FaultKind.SILENCE, FaultKind.MUTE) for fault in self.faults)
+        pace = self.random.choice((Pace(trades_per_s=1500), Pace(trades_per_s=6000) if is_silent else Pace()))
         history = self.history * len(self.tapes)
         return SimulatedExchange(
             self.tapes, history=history, faults=self.faults, pace=pace, limits=Limits.none(), rest_lags_s=self.lags

@@ -102,6 +102,10 @@ async def run(exchange: FakeExchange, store: CheckpointStore | Path, got: list[B
             if ack == "manual":
                 await bars.ack(bar)
 
+        await bars.aclose()
+        with pytest.raises(anyio.EndOfStream):
+            await bars.receive()
+
 
 def assert_joined(first: list[Bar], second: list[Bar]) -> None:
     """Exactly the tape's bars; at the joint the last one may come again."""
@@ -130,8 +134,10 @@ def next_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Chec
 
 @pytest.mark.parametrize("ack", ["auto", "manual"])
 async def test_a_run_cancelled_anywhere_is_gone_on_with(how: How, ack: str, next_store: Any) -> None:
-    """At entering, receiving, acknowledging, leaving: the next run gives exactly the rest."""
-    for at in range(1, MOST):
+    """At entering, receiving, acknowledging, closing, leaving: the next run gives exactly the rest."""
+    # The stores' own tests cancel every call of a file at every suspension; here one in four is enough for them.
+    in_memory = isinstance(next_store(None), MemoryStore)
+    for at in range(1, MOST, 1 if in_memory else 4):
         if not await cancel_and_go_on(at, how, ack, next_store):
             break
     else:
