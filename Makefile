@@ -102,7 +102,7 @@ wheel-test: setup
 	$(PY) -m build --outdir $(WHEEL)/dist
 	$(PYTHON) -m venv $(WHEEL)/venv
 	$(WHEEL)/venv/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/test.txt $(WHEEL)/dist/*.whl
-	cp -R pyproject.toml tests $(wildcard examples benchmarks) $(WHEEL)/run
+	cp -R pyproject.toml README.md docs tests $(wildcard examples benchmarks) $(WHEEL)/run
 	cd $(WHEEL)/run && PATH=/usr/bin:/bin RANGEBAR_TEST_INSTALLED=1 ../venv/bin/python -m pytest -m "not tree" $(PYTEST_ARGS)
 
 # --- a second opinion -----------------------------------------------------------------------------------------------
