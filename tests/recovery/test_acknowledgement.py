@@ -1,9 +1,9 @@
-"""When a bar is finished: what the store has at each moment, and what the next program gets after every way out."""
+"""When a bar is finished: what the store has at each moment, and what the next program finds."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rangebar_anyio import BarStream, CheckpointStore, MemoryStore, StoreError
+from rangebar_anyio import CheckpointStore, MemoryStore
 from rangebar_anyio.stores import Change, LaneKey, SavePosition
 from tests.recovery.streams import (
     TAPE,
@@ -21,7 +21,6 @@ from tests.recovery.streams import (
     bars_of,
     known,
     lane_of,
-    make_tape,
     stream,
     take,
 )
@@ -116,90 +115,6 @@ def _fields(state: Any) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-# A save that fails.
-
-
-async def test_a_save_that_fails_gives_no_bar_and_asking_again_tries_again() -> None:
-    exchange, store = FakeExchange([TAPE], history=60), Watched()
-    async with stream(exchange, store) as bars:
-        got = await take(bars, 3)
-        store.refuses = saves
-        for _ in range(3):
-            with pytest.raises(StoreError, match="the disk is full; free some space"):
-                await take(bars, 1)
-
-        assert await order(store, exchange) == got[1].last_agg_trade_id
-        store.refuses = lambda changes: False
-        got += await take(bars, len(WANTED) - 3)
-
-    assert got == WANTED
-
-
-async def test_a_save_that_fails_at_the_exit_is_raised_or_noted() -> None:
-    """As itself where the block is left normally, as a note on the exception that it is left with."""
-    exchange, store = FakeExchange([TAPE], history=60), Watched()
-    store.refuses = saves
-    with pytest.raises(StoreError, match="the disk is full"):
-        async with stream(exchange, store) as bars:
-            await take(bars, 1)
-
-    with pytest.raises(ValueError, match="mine") as raised:
-        async with stream(exchange, store, save_every=5) as bars:
-            assert await take(bars, 2) == WANTED[:2]
-            raise ValueError("mine")
-
-    (note,) = raised.value.__notes__
-    assert "what was finished could not be saved" in note
-    assert "the disk is full" in note
-    store.refuses = lambda changes: False
-    async with stream(exchange, store) as bars:
-        assert await take(bars, 1) == WANTED[:1]
-
-
-# Ways out.
-
-
-async def leave(bars: BarStream, how: str) -> None:
-    """Leave the block right after the third bar."""
-    count = 0
-    async for _ in bars:
-        count += 1
-        if count == 3:
-            if how == "exception":
-                raise KeyError("mine")
-
-            if how == "cancelled":
-                await anyio.sleep_forever()
-
-            if how == "aclose":
-                await bars.aclose()
-            else:
-                break
-
-
-@pytest.mark.parametrize(
-    ("how", "place"), [("break", 3), ("return", 3), ("aclose", 3), ("exception", 2), ("cancelled", 2)]
-)
-async def test_what_comes_after_each_way_out(how: str, place: int) -> None:
-    """Left normally, the last bar is finished; by an exception or a cancellation, it comes again."""
-    exchange, store = FakeExchange([TAPE], history=60), MemoryStore()
-
-    async def run() -> None:
-        async with stream(exchange, store) as bars:
-            await leave(bars, how)
-            return
-
-    with anyio.move_on_after(0.2):
-        if how == "exception":
-            with pytest.raises(KeyError, match="mine"):
-                await run()
-        else:
-            await run()
-
-    async with stream(exchange, store) as bars:
-        assert await take(bars, 1) == WANTED[place : place + 1]
-
-
 # By hand.
 
 
@@ -219,45 +134,6 @@ async def test_acknowledging_by_hand_finishes_all_earlier_bars_of_the_lane_and_n
 
     assert lane_of(again, "BTCUSDT", 250) == WANTED[5:]
     assert lane_of(again, "BTCUSDT", 400) == WIDE
-
-
-async def test_by_hand_nothing_is_finished_by_itself() -> None:
-    """Neither by asking for the next bar nor by leaving the block: for programs that may break before handling."""
-    exchange, store = FakeExchange([TAPE], history=60), MemoryStore()
-    for _ in range(2):
-        async with stream(exchange, store, ack="manual") as bars:
-            assert await take(bars, 5) == WANTED[:5]
-
-
-async def test_several_tasks_acknowledge_at_the_same_time() -> None:
-    """Handlers that end in any order: what the store has is the highest one, and no write lowers it."""
-    exchange, store = FakeExchange([TAPE], history=60), Watched()
-    async with stream(exchange, store, ack="manual") as bars:
-        got = await take(bars, 10)
-        async with anyio.create_task_group() as tasks:
-            for bar in (got[7], got[2], got[9], got[0], got[5]):
-                tasks.start_soon(bars.ack, bar)
-
-        assert await order(store, exchange) == got[9].last_agg_trade_id
-
-    saved = [change.position.order for change in store.of_kind(SavePosition)]
-    assert saved == sorted(saved)
-
-
-async def test_what_was_not_given_cannot_be_acknowledged() -> None:
-    exchange, store = FakeExchange([TAPE], history=60), MemoryStore()
-    stranger = bars_of(make_tape(50, symbol="ETHUSDT"), 250)[0]
-    async with stream(exchange, store, ack="manual") as bars:
-        await take(bars, 1)
-        for bar in (WANTED[5], stranger, bars.forming("BTCUSDT", 250)):
-            if bar is not None:
-                with pytest.raises(ValueError, match="was not given by this stream"):
-                    await bars.ack(bar)
-
-    async with stream(exchange, store) as bars:
-        (bar,) = await take(bars, 1)
-        with pytest.raises(RuntimeError, match='ack="manual"'):
-            await bars.ack(bar)
 
 
 async def test_a_position_in_the_programs_own_database(tmp_path: Path) -> None:
@@ -285,65 +161,3 @@ async def test_a_position_in_the_programs_own_database(tmp_path: Path) -> None:
         found = db.execute("SELECT first_id, close FROM bars ORDER BY first_id").fetchall()
 
     assert found == [(bar.first_agg_trade_id, str(bar.exact("close"))) for bar in WANTED]
-
-
-# A store that hangs.
-
-
-@pytest.mark.usefixtures("virtual_backend")
-class TestHanging:
-    """In virtual time."""
-
-    @pytest.fixture
-    def anyio_backend(self, virtual_backend: object) -> object:
-        return virtual_backend
-
-    @pytest.mark.parametrize("kind", ["left", "cancelled", "exception"])
-    async def test_it_delays_the_exit_by_no_more_than_five_seconds_and_says_so(
-        self, kind: str, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        exchange, store = FakeExchange([TAPE], history=60), Watched()
-
-        async def run() -> None:
-            async with stream(exchange, store, save_every=9) as bars:
-                await take(bars, 3)
-                store.hangs = True
-                if kind == "exception":
-                    raise KeyError("mine")
-
-                if kind == "cancelled":
-                    await anyio.sleep_forever()
-
-        problem = await _outcome(run, 10 if kind == "cancelled" else None)
-        text = "the store did not answer within 5 s, so the last bars may come again; look at its disk"
-        if kind == "left":
-            assert isinstance(problem, StoreError)
-            assert str(problem) == text
-        elif kind == "exception":
-            assert isinstance(problem, KeyError)
-            assert text in problem.__notes__[0]
-        else:
-            assert text in caplog.text
-
-        assert exchange.open_transports == 0
-        again = MemoryStore(continues=store)
-        async with stream(exchange, again) as bars:
-            assert await take(bars, len(WANTED)) == WANTED
-
-
-async def _outcome(run: Callable[[], Any], cancel_after_s: float | None) -> BaseException | None:
-    """Run it; at its end, no more than five seconds may have passed since it was to leave."""
-    began = anyio.current_time()
-    problem = None
-    with anyio.CancelScope() as scope:
-        if cancel_after_s is not None:
-            scope.deadline = began + cancel_after_s
-
-        try:
-            await run()
-        except (StoreError, KeyError) as error:
-            problem = error
-
-    left_at = began + (cancel_after_s or 0)
-    assert 4.9 <= anyio.current_time() - left_at <= 5.2
-    return problem

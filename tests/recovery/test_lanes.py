@@ -9,9 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
-from rangebar_anyio import MemoryStore, SqliteStore, StoreError, record
-from rangebar_anyio.events import PositionForgotten
-from rangebar_anyio.stores import BeginSegment, LaneKey, SavePosition
+from rangebar_anyio import Bar, CheckpointStore, MemoryStore, SqliteStore, StoreError, record
+from rangebar_anyio._sources._positions import TradePosition
+from rangebar_anyio._stream._keeper import RULE_VERSION
+from rangebar_anyio.events import PositionForgotten, SnapshotIgnored
+from rangebar_anyio.stores import BeginSegment, LaneFormat, LaneKey, Position, SavePosition
+from rangebar_anyio.testing import Tape
 from tests.recovery.streams import (
     TAPE,
     WANTED,
@@ -137,6 +140,73 @@ async def test_a_tape_from_its_very_first_trade() -> None:
     assert (await known(store, key(exchange))).origin.order == -1
 
 
+async def test_another_venue_is_another_lane() -> None:
+    """No error: the same symbol elsewhere has its own origin and position."""
+    store = MemoryStore()
+    for exchange in (FakeExchange([TAPE], history=60), FakeExchange([TAPE], history=60)):
+        for place in (0, 5):
+            async with stream(exchange, store) as bars:
+                assert await take(bars, 5) == WANTED[place : place + 5]
+
+    assert len({status.lane.venue for status in await store.lanes()}) == 2
+
+
+async def test_microseconds_are_cut_in_a_lane_of_milliseconds() -> None:
+    """The unit is stored with the lane: a program that goes on with it makes the bars that the first one made."""
+    exchange, store = FakeExchange([TAPE], history=60), MemoryStore()
+    position = TradePosition(999, "ms", None)
+    origin = Position(position.to_bytes(), 999, str(position))
+    epoch = await store.open([key(exchange)])
+    await store.commit(epoch, [BeginSegment(key(exchange), LaneFormat("ms", True, RULE_VERSION), origin)])
+    store.release(epoch)
+    cut = Tape("BTCUSDT", [row._replace(timestamp_us=row.timestamp_us // 1000 * 1000) for row in TAPE])
+    wanted = bars_of(cut, 250)
+    async with stream(exchange, store) as bars:
+        assert await take(bars, len(wanted)) == wanted
+
+    assert wanted != WANTED
+    assert (await known(store, key(exchange))).format.time_unit == "ms"
+
+
+# Forming bars.
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+async def test_every_combination_of_position_and_snapshot_gives_the_same_bars(
+    kind: str, ahead: int, tmp_path: Path
+) -> None:
+    """A snapshot that follows the position is used, another one ignored with an event; the bars are the same."""
+    events: list[object] = []
+    saved = 0
+    for count in range(1, 8):
+        # The trades of so many bars, and all but one of the next bar's.
+        exchange = FakeExchange([TAPE], history=WANTED[count].last_agg_trade_id - 1000, is_playing=False)
+        async with MemoryStore() if kind == "memory" else SqliteStore(tmp_path / f"{count}.db") as store:
+            async with stream(exchange, store) as bars:
+                await take(bars, count)
+
+            saved += (await known(store, key(exchange))).snapshot is not None
+            if ahead:
+                await move(store, key(exchange), WANTED[count - 1 + ahead])
+
+            exchange.is_playing = True
+            async with stream(exchange, store, on_event=events.append) as bars:
+                assert await take(bars, len(WANTED) - count - ahead) == WANTED[count + ahead :]
+
+    assert saved > 3
+    ignored = [event for event in events if isinstance(event, SnapshotIgnored)]
+    assert len(ignored) == (saved if ahead else 0)
+
+
+async def move(store: CheckpointStore, lane: LaneKey, bar: Bar) -> None:
+    """Put a lane's position after a bar, as a program that keeps no snapshots would."""
+    position = TradePosition(bar.last_agg_trade_id, "us", bar.close_time_us)
+    epoch = await store.open([lane])
+    assert await store.commit(epoch, [SavePosition(lane, Position(position.to_bytes(), bar.last_agg_trade_id))])
+    store.release(epoch)
+
+
 # Beginning anew.
 
 
@@ -218,16 +288,6 @@ async def test_a_restart_above_recorded_bars_needs_no_replace(tmp_path: Path) ->
         found = [bar.packed for bar in await store.bars(key(exchange, reader="record"))]
         assert found[:3] == [bar._raw for bar in WANTED[:3]]
         assert found[-len(wanted) :] == [bar._raw for bar in wanted]
-
-
-async def test_a_lane_restarted_with_its_own_position_begins_there() -> None:
-    """`start={lane: position}` counts more than what the store knows: the program's database is the one that counts."""
-    exchange, store = FakeExchange([TAPE], history=60), MemoryStore()
-    async with stream(exchange, store) as bars:
-        kept = (await take(bars, 7))[3].position
-
-    async with stream(exchange, store, start={("BTCUSDT", 250): kept}) as bars:
-        assert await take(bars, len(WANTED) - 4) == WANTED[4:]
 
 
 # Readers.
