@@ -34,6 +34,7 @@ from rangebar_anyio._trade import Trade
 
 if _typing.TYPE_CHECKING:
     from rangebar_anyio._bar_table import BarTable
+    from rangebar_anyio._handler import BarHandler, run_handler
     from rangebar_anyio._reconnect import ReconnectPolicy
     from rangebar_anyio._recorder import record
     from rangebar_anyio._session import SessionConfig, StreamStats
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = (
     "AbiMismatchError",
     "Bar",
+    "BarHandler",
     "BarStream",
     "BarTable",
     "BinanceCoinFutures",
@@ -80,11 +82,13 @@ __all__ = (
     "__version__",
     "open_stream",
     "record",
+    "run_handler",
     "salvage_store",
 )
 
 # The home of each name that is imported when it is first asked for; one line for each import under TYPE_CHECKING.
 _HOMES = {
+    "BarHandler": "_handler",
     "BarStream": "_stream",
     "BarTable": "_bar_table",
     "BinanceCoinFutures": "_sources._binance",
@@ -100,6 +104,7 @@ _HOMES = {
     "StreamStats": "_session",
     "open_stream": "_stream",
     "record": "_recorder",
+    "run_handler": "_handler",
     "salvage_store": "_stores",
 }
 
