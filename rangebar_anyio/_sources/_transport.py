@@ -20,7 +20,7 @@ Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 _CONNECT_SECONDS = 10.0
 #: A page of 1,000 trades has some 150 kB.
-_BODY_LIMIT = 8 * 1024 * 1024
+_BODY_LIMIT = 4 * 1024 * 1024
 _SCHEMES = {"ws": "http", "wss": "https"}
 
 
@@ -108,12 +108,31 @@ class Transport:
     async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
         wanted = [*headers, ("accept-encoding", ENCODING)]
         async with self._client.stream("GET", url, params=list(params), headers=wanted) as response:
-            # httpx unpacks a chunk whole, whatever it grows to.
             body = Body(response.headers.get("content-encoding"), _BODY_LIMIT)
-            async for chunk in response.aiter_raw():
-                body.add(chunk)
-
+            await _collect(response, body)
             return HttpAnswer(response.status_code, dict(response.headers), body.finish())
+
+
+async def _collect(response: httpx.Response, body: Body) -> None:
+    """Read a body as it comes: httpx would unpack each chunk whole, whatever it grows to."""
+    lost: RequestLost | None = None
+    try:
+        async for chunk in response.aiter_raw():
+            if lost is not None:
+                continue
+
+            try:
+                body.add(chunk)
+            except RequestLost as error:
+                # The loop ends from inside: httpx nests generators, and trio complains of any that is left half-way.
+                lost = error
+                await response.aclose()
+    except Exception:
+        if lost is None:
+            raise
+
+    if lost is not None:
+        raise lost
 
 
 def _as_http(url: str) -> str:
@@ -135,7 +154,12 @@ def _refused(error: Exception) -> ConnectRefused:
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Say what happened; on trio only the cause of the cause says that a certificate was refused."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+
+    return type(error).__name__ if cause is None else f"{type(error).__name__}: {cause}"
 
 
 def _seconds(text: str | None) -> float | None:

@@ -25,7 +25,7 @@ from tests.stream.fake_source import bars_of, make_tape
 
 TAPE = make_tape(200)
 WANTED = bars_of(TAPE, 250)
-#: Far less than what some answers hold; the longest that is taken has 8 MiB.
+#: Far less than what some answers hold; the longest that is taken has 4 MiB.
 MEMORY_BYTES = 32 * 1024 * 1024
 FIRST = TAPE.trade_ids[0]
 TRUE = json.loads(rows_text(list(TAPE)[:5], microseconds=True, futures=False))
