@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from ._base import check_format
 from ._changes import BeginSegment, Change, RecordBars, SavePosition, SaveSnapshot
 from ._rows import IS_LANE, LANE, DamagedRow
 from ._values import Checkpoint, LaneFormat, LaneKey, Segment
+
+_log = logging.getLogger("rangebar_anyio.store")
 
 
 def take_epoch(db: sqlite3.Connection, lanes: Collection[LaneKey]) -> int:
@@ -34,8 +37,10 @@ def load(db: sqlite3.Connection, lanes: Collection[LaneKey], wanted: LaneFormat)
             continue
 
         check_format(lane, known.format, wanted)
-        if any(note.kind == "position-remade" for note in known.notes):
-            _rows.put_position(db, lane, known.segment, known.format, known.origin, known.position, _now_us())
+        for note in known.notes:
+            if note.kind == "position-remade":
+                _log.warning("the position of lane %s was damaged and was made again: %s", lane, note.text)
+                _rows.put_position(db, lane, known.segment, known.format, known.origin, known.position, _now_us())
 
         found[lane] = known
 
