@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,8 @@ def make_exchange() -> FakeExchange:
     return FakeExchange([TAPE], history=12, batch=5, page_rows=4, faults={(0, 3): "drop", (1, 2): "lose"})
 
 
-def opened(exchange: FakeExchange, store: CheckpointStore | Path | None, **options: Any) -> Any:
-    return open_stream("BTCUSDT", source=exchange, start=1000, store=store, config=QUICK, **options)
+def opened(exchange: FakeExchange, store: CheckpointStore | Path | None, start: Any = 1000, **options: Any) -> Any:
+    return open_stream("BTCUSDT", source=exchange, start=start, store=store, config=QUICK, **options)
 
 
 async def assert_nothing_left(exchange: FakeExchange, tasks: int) -> None:
@@ -173,3 +175,27 @@ async def close(store: Any) -> None:
         if thread.name.startswith("store "):
             await anyio.to_thread.run_sync(thread.join, 5)
             assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "anyio_backend",
+    [pytest.param(("asyncio", {}), id="asyncio"), pytest.param(("asyncio", {"use_uvloop": True}), id="asyncio+uvloop")],
+)
+async def test_wait_for_of_asyncio_loses_nothing() -> None:
+    """It runs `receive` in a task of its own and cancels that one; every bar comes in the end."""
+    for turns in range(1, 12):
+        exchange, got = FakeExchange([TAPE], batch=1), list[Bar]()
+        async with opened(exchange, MemoryStore(), start="live") as bars:
+            while len(got) < len(WANTED):
+                waiting = asyncio.ensure_future(asyncio.wait_for(bars.receive(), 10))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+                waiting.cancel()
+                with suppress(asyncio.CancelledError):
+                    got.append(await waiting)
+
+                # Impatience for ever would never see a bar.
+                got += [await bars.receive()] if len(got) < len(WANTED) else []
+
+        assert got == WANTED
