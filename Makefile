@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV RUSTC_BOOTSTRAP
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test peer-test memcheck memcheck-c memcheck-python fuzz fuzz-short schedules chaos kills bench clean
+.PHONY: help setup demo test test-rust test-python check check-rust check-python check-types check-generated generate wheel-test peer-test memcheck memcheck-c memcheck-python fuzz fuzz-short schedules chaos kills bench soak clean
 
 help:
 	@echo "make demo        live range bars from an exchange that misbehaves, compared with the whole tape"
@@ -28,6 +28,7 @@ help:
 	@echo "make chaos       CHAOS (200) random schedules of faults over real sockets"
 	@echo "make kills       KILLS (200) times kill -9 of a recorder while the exchange misbehaves"
 	@echo "make bench       what the library costs, each benchmark beside a baseline of the same run"
+	@echo "make soak        simulated days with rotations and faults for SOAK_MINUTES (60): memory, handles, tasks"
 	@echo "make setup       only what the others need: .venv with the package and its tools"
 	@echo "make clean       remove everything that was built or downloaded"
 
@@ -184,6 +185,11 @@ kills: setup
 
 bench: setup .venv/.bench
 	@for program in benchmarks/bench_*.py; do echo "== $$program"; $(PY) $$program || exit 1; done
+
+SOAK_MINUTES ?= 60
+
+soak: setup
+	$(PY) benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 # --- the end --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,55 @@
+"""One server and one client, each a process of its own on a processor of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ("best_and_shares", "pin", "run")
+
+_HERE = Path(__file__).parent
+
+
+def run(
+    arguments: Sequence[object], server: Sequence[object], *, client: str = "_clients.py", timeout_s: float = 600.0
+) -> Any:
+    """Start `_byte_server.py` with its arguments, run a client with its own against it, and return its result."""
+    with subprocess.Popen(_command("_byte_server.py", server), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            pin(0, process.pid)
+            done = subprocess.run(
+                _command(client, [*arguments, port]), capture_output=True, text=True, timeout=timeout_s, check=False
+            )
+        finally:
+            process.kill()
+
+    if done.returncode:
+        sys.exit(done.stderr)
+
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _command(program: str, arguments: Sequence[object]) -> list[str]:
+    return [sys.executable, str(_HERE / program), *map(str, arguments)]
+
+
+def pin(processor: int, pid: int = 0) -> None:
+    """Keep a process, by default this one, on one processor, where there are several."""
+    if sys.platform == "linux" and (os.cpu_count() or 1) > processor > -1 and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(pid, {processor})
+
+
+def best_and_shares(figures: dict[str, list[float]], beside: str) -> dict[str, tuple[float, float]]:
+    """Give each side's best figure, and the median over the rounds of its ratio to the side `beside`."""
+    base = figures[beside]
+    middle = len(base) // 2
+    return {
+        name: (max(own), sorted(a / b for a, b in zip(own, base, strict=True))[middle]) for name, own in figures.items()
+    }
