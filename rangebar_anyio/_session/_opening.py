@@ -1,26 +1,28 @@
 """Where lanes begin: known positions at once, dates and ids after REST was asked.
 
 A symbol with new lanes is asked for its newest trade, which also says whether it exists and how far REST reaches. A
-time is looked up; as long as no trade at or after it is known, REST is asked on by id from the newest that is, so
-that the first one is not missed however late REST is.
+time is looked up, and what was found is settled by id, because one answer may leave trades out. As long as no trade at
+or after the time is known, REST is asked on by id from the newest that is, so that the first one is not missed however
+late REST is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 from .._errors import SnapshotError
 from .._events import SnapshotIgnored
 from .._reconnect import Backoff
 from ._core import Core, LaneState, Symbol
+from ._first_trade import FirstTrade
 from ._house import House
 from ._query import Query
 from ._recovery import Recovery
 from ._rules import Found, Request
 from ._values import FromId, FromTime, Live, Resume
 
-Build: TypeAlias = Callable[[], Request]
 TakeFound: TypeAlias = Callable[[list[Found], float], None]
 
 _FIRST_POLL_S = 1.0
@@ -101,96 +103,99 @@ class Opening:
 
     # Ids.
 
-    def _query(self, symbol: Symbol, build: Build, found: TakeFound, now: float) -> None:
-        Query(self._core, self._house, symbol, build, found, self._recovery.unlisted, is_probe=False).want(now)
+    def _query(self, symbol: Symbol, request: Request, found: TakeFound, now: float) -> None:
+        query = Query(self._core, self._house, symbol, lambda: request, found, self._recovery.unlisted, is_probe=False)
+        query.want(now)
 
-    def _ask_newest(self, symbol: Symbol, now: float) -> None:
-        request = self._core.rules.newest_request(symbol.name)
-        self._query(symbol, lambda: request, lambda trades, now: self._found_newest(symbol, trades, now), now)
+    def _ask_newest(self, symbol: Symbol, now: float, *, is_again: bool = False) -> None:
+        def found(trades: list[Found], now: float) -> None:
+            self._recovery.learn(symbol, trades)
+            self._begin_ids(symbol, now, is_again=is_again)
 
-    def _found_newest(self, symbol: Symbol, trades: list[Found], now: float) -> None:
-        self._recovery.learn(symbol, trades)
+        self._query(symbol, self._core.rules.newest_request(symbol.name), found, now)
+
+    def _begin_ids(self, symbol: Symbol, now: float, *, is_again: bool) -> None:
+        """Begin at the ids that REST reaches; the others are refused once it was asked twice, for it may lag."""
         wanted: dict[int, list[int]] = {}
 
         for place in symbol.lanes:
-            start = self._core.lanes[place].lane.start
+            state = self._core.lanes[place]
 
-            if isinstance(start, FromId):
-                wanted.setdefault(start.first_id, []).append(place)
+            if isinstance(state.lane.start, FromId) and state.number is None:
+                wanted.setdefault(state.lane.start.first_id, []).append(place)
 
-        for first_id, places in wanted.items():
-            if first_id > symbol.newest:
-                newest = "no trade at all" if symbol.newest < 0 else f"no trade after {symbol.newest}"
-                self._core.fail(
-                    ValueError(f"{symbol.name} cannot start at trade {first_id}: the exchange has {newest}")
-                )
-                return
+        for first_id in [first_id for first_id in wanted if first_id <= symbol.newest]:
+            self._begin(symbol, wanted.pop(first_id), first_id - 1, now)
 
-            self._begin(symbol, places, first_id - 1, now)
+        if not wanted:
+            return
+
+        if is_again:
+            newest = "no trade at all" if symbol.newest < 0 else f"no trade after {symbol.newest}"
+            self._core.fail(ValueError(f"{symbol.name} cannot start at trade {min(wanted)}: the exchange has {newest}"))
+        else:
+            when = now + self._core.config.evidence_apart_s
+            self._core.timers.set(("newest", symbol.number), when, partial(self._ask_newest, symbol, is_again=True))
 
     # Times.
 
     def _ask_time(self, symbol: Symbol, time_us: int, now: float) -> None:
-        request = self._core.rules.time_request(symbol.name, time_us)
-
-        def found(trades: list[Found], now: float) -> None:
-            if not self._found_time(symbol, time_us, trades, now):
-                if trades:
-                    self._scan(symbol, time_us, trades[-1].trade_id + 1, now)
-                else:
-                    self._ask_before_time(symbol, time_us, now)
-
-        self._query(symbol, lambda: request, found, now)
-
-    def _found_time(self, symbol: Symbol, time_us: int, trades: list[Found], now: float) -> bool:
-        self._recovery.learn(symbol, trades)
-        first = next((trade for trade in trades if trade.time_us >= time_us), None)
-
-        if first is None:
-            return False
-
-        start = FromTime(time_us)
-        places = [place for place in symbol.lanes if self._core.lanes[place].lane.start == start]
-        self._begin(symbol, places, first.trade_id - 1, now)
-        return True
-
-    def _ask_before_time(self, symbol: Symbol, time_us: int, now: float) -> None:
-        """No trade at or after the time is known: find the last one before it."""
-        request = self._core.rules.newest_request(symbol.name)
+        rules = self._core.rules
+        first = FirstTrade(time_us, rules.page_rows, self._core.config.evidence_apart_s)
 
         def found(trades: list[Found], now: float) -> None:
             self._recovery.learn(symbol, trades)
-
-            if trades and trades[-1].time_us >= time_us:
-                # One came in between.
-                self._ask_time(symbol, time_us, now)
-            else:
-                self._scan(symbol, time_us, trades[-1].trade_id + 1 if trades else 0, now)
-
-        self._query(symbol, lambda: request, found, now)
-
-    def _scan(self, symbol: Symbol, time_us: int, from_id: int, now: float) -> None:
-        """Ask by id until a trade at or after the time comes."""
-        poll = Backoff(_FIRST_POLL_S, _LONGEST_POLL_S, self._core.jitter)
-        at = from_id
-
-        def build() -> Request:
-            return self._core.rules.page_request(symbol.name, at)
-
-        def found(trades: list[Found], now: float) -> None:
-            nonlocal at
-
-            if self._found_time(symbol, time_us, trades, now):
-                return
+            first.learn(trades)
 
             if trades:
-                at = trades[-1].trade_id + 1
+                self._settle(symbol, first, now)
+            else:
+                # No trade at or after the time is known: find the last one before it.
+                self._query(symbol, rules.newest_request(symbol.name), found_newest, now)
+
+        def found_newest(trades: list[Found], now: float) -> None:
+            self._recovery.learn(symbol, trades)
+            first.learn(trades)
+            self._settle(symbol, first, now)
+
+        self._query(symbol, rules.time_request(symbol.name, time_us), found, now)
+
+    def _settle(self, symbol: Symbol, first: FirstTrade, now: float) -> None:
+        """Begin at the first trade if it is certain; ask by id until it is."""
+        if first.settled is None:
+            self._ask_id(symbol, first, Backoff(_FIRST_POLL_S, _LONGEST_POLL_S, self._core.jitter), now)
+        else:
+            self._begin_time(symbol, first, first.settled, now)
+
+    def _begin_time(self, symbol: Symbol, first: FirstTrade, first_id: int, now: float) -> None:
+        start = FromTime(first.time_us)
+        places = [place for place in symbol.lanes if self._core.lanes[place].lane.start == start]
+        self._begin(symbol, places, first_id - 1, now)
+
+    def _ask_id(self, symbol: Symbol, first: FirstTrade, poll: Backoff, now: float) -> None:
+        asked_id, sent_at = first.from_id(), now
+
+        def found(trades: list[Found], now: float) -> None:
+            self._recovery.learn(symbol, trades)
+            is_news = first.take(trades, asked_id=asked_id, sent_at=sent_at, now=now)
+
+            if is_news:
                 poll.reset()
 
-            key = ("scan", symbol.number, time_us)
-            self._core.timers.set(key, now + poll.next_delay(), lambda now: self._query(symbol, build, found, now))
+            if first.settled is not None:
+                self._begin_time(symbol, first, first.settled, now)
+                return
 
-        self._query(symbol, build, found, now)
+            # The next answer says more at once, unless what it has to say has yet to happen or to reach REST.
+            when = max(now if is_news and first.is_found else now + poll.next_delay(), first.due or now)
+
+            if when > now:
+                key = ("first", symbol.number, first.time_us)
+                self._core.timers.set(key, when, partial(self._ask_id, symbol, first, poll))
+            else:
+                self._ask_id(symbol, first, poll, now)
+
+        self._query(symbol, self._core.rules.page_request(symbol.name, asked_id), found, now)
 
 
 __all__ = ("Opening",)

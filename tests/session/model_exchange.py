@@ -293,13 +293,12 @@ class ModelExchange:
 
         if "fromId" in params:
             first = tape.from_id(int(params["fromId"]))
-            rows = tape.rows[first : min(known, first + limit)]
-            holey = self.active("holey", now, tape.symbol)
-            return rows if holey is None else [row for row in rows if self.random.random() > holey.strength / 5]
-
-        if "startTime" in params:
+        elif "startTime" in params:
             start_us = int(params["startTime"]) * 1000
             first = bisect_left(tape.rows, start_us, key=lambda row: row.time_us)
-            return tape.rows[first : min(known, first + limit)]
+        else:
+            first = max(0, known - limit)
 
-        return tape.rows[max(0, known - limit) : known]
+        rows = tape.rows[first : min(known, first + limit)]
+        holey = self.active("holey", now, tape.symbol)
+        return rows if holey is None else [row for row in rows if self.random.random() > holey.strength / 5]

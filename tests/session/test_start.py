@@ -91,11 +91,28 @@ def test_the_newest_id_is_the_last_one_to_start_from() -> None:
 
 
 @pytest.mark.parametrize("newest", [299, -1])
-def test_an_id_beyond_the_newest_is_refused(newest: int) -> None:
+def test_an_id_beyond_the_newest_is_refused_once_two_answers_say_so(newest: int) -> None:
     bench = Bench([Lane("X", 50, FromId(300))])
+    bench.serve(newest)
+    bench.wait(4.9)
+    assert bench.all(Fail) == []
+    bench.wait(0.2)
     bench.serve(newest)
     assert isinstance(bench.failure, ValueError)
     assert "300" in str(bench.failure)
+
+
+def test_one_answer_of_a_replica_that_lags_refuses_no_id() -> None:
+    bench = Bench([Lane("X", 50, FromId(300)), Lane("X", 80, FromId(200))])
+    bench.serve(250)
+    assert bench.expected() == 200
+    bench.wait(5)
+
+    while bench.serve(320):
+        pass
+
+    assert {action.lanes: action.origin for action in bench.all(SaveOrigin)} == {(0,): 299, (1,): 199}
+    assert bench.expected() == 321
 
 
 def test_a_new_threshold_beside_a_known_one() -> None:
