@@ -66,7 +66,11 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "error", "words"), REFUSED, ids=lambda value: str(value)[:50])
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    REFUSED,
+    ids=[f"{number}-{next(iter(row[0]), None)}" for number, row in enumerate(REFUSED)],
+)
 def test_refused(options: dict[str, Any], error: type[Exception], words: list[str]) -> None:
     exchange = FakeExchange([TAPE])
     wanted: dict[str, Any] = {"symbols": "BTCUSDT", "source": exchange, **options}
