@@ -4,7 +4,8 @@ A run is one tape, one exchange and one database. Programs are started and kille
 is left alive until it has the last bar. Some die at a random moment, some just before a random line of the library,
 counted by a trace, so that also what takes no time at all is hit. At the end of every run
 
-- the database of the recorder holds, in each lane, exactly the bars of the tape computed offline;
+- the database of the recorder holds, in each lane, exactly the bars of the tape computed offline, and after each kill
+  the first ones of them;
 - the file of the program that writes its own holds them too, and after a kill possibly the last bar of a lane again.
 
 A program that ends by itself is an error, whatever it says.
@@ -144,8 +145,10 @@ def run(kind: str, seed: int, folder: Path, totals: Totals, *, most_kills: int, 
                 break
 
             _kill_one(victims, _next_order(first, kind, random), random, totals)
+            if kind == "record":
+                _check_beginning(folder, wanted)
 
-        last = replace(_next_order(first, kind, random), line=0)
+        last = replace(_next_order(first, "plain" if kind == "careless" else kind, random), line=0)
         victims.start(last)
         _await(victims, lambda: _has_last_bars(kind, folder, wanted), folder, last)
         victims.kill(last)
@@ -169,7 +172,8 @@ def _told(exchange: subprocess.Popen[str]) -> Callable[[], bool]:
 
 def _next_order(first: Order, kind: str, random: Random) -> Order:
     program: Kind = random.choice(_PROGRAMS[kind])
-    line = int(exp(random.uniform(log(10), log(_MOST_LINES)))) if random.random() < 0.4 else 0
+    is_traced = random.random() < 0.4 and program != "careless"
+    line = int(exp(random.uniform(log(10), log(_MOST_LINES)))) if is_traced else 0
     return replace(first, kind=program, backend=random.choice(("asyncio", "trio")), line=line)
 
 
@@ -177,7 +181,13 @@ def _kill_one(victims: Stable, order: Order, random: Random, totals: Totals) -> 
     # Early moments are tried more often: the opening of a store and the first commit are short.
     life_s = _LONGEST_LIFE_S * random.random() ** 2 if not order.line else 2 * _LONGEST_LIFE_S
     victims.start(order)
-    victims.has_ended(life_s)
+    if order.kind == "careless":
+        # Not before it does anything, or it would be found out by luck only.
+        before = _size(order.out)
+        _await(victims, lambda: _size(order.out) > before + 1000, Path(order.out).parent, order)
+    else:
+        victims.has_ended(life_s)
+
     victims.kill(order)
     totals.kills += 1
     totals.by[f"{order.kind} {'at a line' if order.line else 'at a moment'}"] += 1
@@ -193,6 +203,10 @@ def _await(victims: Stable, holds: Callable[[], bool], folder: Path, order: Orde
             raise Failed(f"{order} has not come to the end of the tape:\n{(folder / 'errors.txt').read_text()}")
 
 
+def _size(path: str) -> int:
+    return Path(path).stat().st_size if Path(path).exists() else 0
+
+
 def _has_last_bars(kind: str, folder: Path, wanted: dict[Lane, list[bytes]]) -> bool:
     if kind == "record":
         found = recorded_bars(folder / "bars.db")
@@ -200,6 +214,13 @@ def _has_last_bars(kind: str, folder: Path, wanted: dict[Lane, list[bytes]]) -> 
         found = {lane: [bar for _, bar in bars] for lane, bars in _written(folder / "bars.txt").items()}
 
     return all(found.get(lane, [b""])[-1:] == bars[-1:] for lane, bars in wanted.items())
+
+
+def _check_beginning(folder: Path, wanted: dict[Lane, list[bytes]]) -> None:
+    """What a reader finds right after a kill, with nobody's lock and a log that nobody closed."""
+    for lane, bars in recorded_bars(folder / "bars.db").items():
+        if bars != wanted[lane][: len(bars)]:
+            raise Failed(f"{lane}: after a kill the {len(bars)} bars are not the first ones of the tape; see {folder}")
 
 
 def _check_recorded(folder: Path, wanted: dict[Lane, list[bytes]], order: Order, totals: Totals) -> None:

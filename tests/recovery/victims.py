@@ -30,7 +30,7 @@ _FOLDERS = tuple(
 )
 
 #: How late a careless program is.
-_LATE_S = 0.01
+_LATE_S = 0.05
 
 QUICK = SessionConfig(
     policy=ReconnectPolicy(first_delay_s=0.01, max_delay_s=0.2, jitter=False),
