@@ -18,7 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from rangebar_anyio import BinanceSpot, ReconnectPolicy, open_stream
 from rangebar_anyio.events import Disconnected, StreamEvent
 from rangebar_anyio.testing import Limits, SimulatedExchange
-from tests.live.front import fronted, listening, pass_on, request_head
+from tests.live.front import Behaviour, fronted, listening, pass_on, request_head
 from tests.stream.chaos import HASTY
 from tests.stream.fake_source import bars_of, make_tape
 
@@ -229,3 +229,32 @@ async def test_a_closed_client_is_a_plain_error_or_a_wait(caplog: pytest.LogCapt
                 await bars.receive()
 
     assert any("closed" in event.reason for event in events if isinstance(event, Disconnected))
+
+
+async def test_garbage_instead_of_tls_costs_an_attempt_each(authority: trustme.CA) -> None:
+    """On the socket's port and on that of the requests: an alert, noise, plain HTTP, and an end in the middle."""
+
+    def sending(data: bytes) -> Behaviour:
+        async def behave(stream: ByteStream) -> None:
+            await stream.receive()
+            await stream.send(data)
+
+        return behave
+
+    garbage = [
+        sending(data)
+        for data in (b"\x15\x03\x01\x00\x02\x02\x28", b"\x16\x03\x03\xff\xff" * 99, b"HTTP/1.1 400 \r\n\r\n")
+    ]
+    garbage.append(sending(b"\x16\x03\x03\x00\x7a\x02"))
+    async with exchange_of(server_context(authority)) as exchange:
+        async with fronted(exchange.ws_url, garbage) as ws, fronted(exchange.rest_url, garbage) as rest:
+            async with httpx.AsyncClient(verify=client_context(authority), limits=ROOM) as client:
+                source = BinanceSpot(
+                    ws_url=ws.ws_url.replace("ws", "wss", 1),
+                    rest_url=rest.http_url.replace("http", "https", 1),
+                    client=client,
+                )
+                await read_through(source)
+
+            assert ws.seen >= 5
+            assert rest.seen >= 5
