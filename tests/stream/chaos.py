@@ -36,7 +36,8 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "uvloop": ("asyncio", {"use_uvloop": True}),
     "trio": ("trio", {}),
 }
-PATIENCE_S = 60.0
+#: Behind REST that failed eight times in a row the session waits for half a minute between two requests.
+PATIENCE_S = 240.0
 
 #: The policy's numbers, a hundred times as quick as a real exchange wants them.
 HASTY = SessionConfig(
