@@ -5,6 +5,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 CARGO_FLAGS := --locked --offline
+# Test files run side by side, one process for each processor; the tests of one file stay together.
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -68,7 +70,7 @@ test-rust:
 	fi
 
 test-python: setup
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 check: check-rust check-python check-types check-generated
 
@@ -104,7 +106,7 @@ wheel-test: setup
 	$(PYTHON) -m venv $(WHEEL)/venv
 	$(WHEEL)/venv/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/test.txt $(WHEEL)/dist/*.whl
 	cp -R pyproject.toml README.md docs tests $(wildcard examples benchmarks) $(WHEEL)/run
-	cd $(WHEEL)/run && PATH=/usr/bin:/bin RANGEBAR_TEST_INSTALLED=1 ../venv/bin/python -m pytest -m "not tree" $(PYTEST_ARGS)
+	cd $(WHEEL)/run && PATH=/usr/bin:/bin RANGEBAR_TEST_INSTALLED=1 ../venv/bin/python -m pytest -m "not tree" $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # --- a second opinion -----------------------------------------------------------------------------------------------
 
