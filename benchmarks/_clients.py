@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -27,6 +29,7 @@ _LAST_BAR = 12_500
 _MESSAGES = 20_000
 #: Bars, or trades, that are looked at together.
 _WINDOW = 250
+_WARM = 100
 
 Result = dict[str, Any]
 
@@ -128,11 +131,11 @@ async def bare_read(trades: str, port: str) -> Result:
     return _quantiles(delays)
 
 
-async def latency(trades: str, threshold: str, store: str, port: str) -> Result:
+async def latency(trades: str, threshold: str, folder: str, port: str) -> Result:
     """Receive bars at a moderate pace; how old is the trade that closed each?"""
     delays: list[float] = []
     source = binance(port)
-    async with open_stream("BTCUSDT", threshold_dbps=int(threshold), source=source, store=_store(store)) as bars:
+    async with open_stream("BTCUSDT", threshold_dbps=int(threshold), source=source, store=_store(folder)) as bars:
         async for bar in bars:
             delays.append(time.time_ns() / 1000 - bar.close_time_us)
             if bar.last_agg_trade_id >= FIRST_ID + int(trades) - 500:
@@ -141,10 +144,11 @@ async def latency(trades: str, threshold: str, store: str, port: str) -> Result:
     return _quantiles(delays)
 
 
-async def pairs(trades: str, path: str, port: str) -> Result:
+async def pairs(trades: str, folder: str, port: str) -> Result:
     """Receive two bars at a time, closed by the same trade: the second waits until the first is saved."""
     delays: dict[int, list[float]] = {50: [], 60: []}
-    store = _TimedStore(path) if path != "none" else None
+    path = _store(folder)
+    store = None if path is None else _TimedStore(path)
     source = binance(port)
     async with open_stream("BTCUSDT", threshold_dbps=[50, 60], source=source, store=store) as bars:
         async for bar in bars:
@@ -173,13 +177,14 @@ class _TimedStore(SqliteStore):
         return done
 
 
-def _store(path: str) -> str | None:
-    return None if path == "none" else path
+def _store(folder: str) -> str | None:
+    """A database of this run alone, or none: a known one would go on behind the tape."""
+    return None if folder == "none" else str(Path(folder) / f"{os.getpid()}.db")
 
 
 def _quantiles(delays: list[float]) -> Result:
     """Median and 99th percentile of the best window, since other programs keep this one waiting in most of them."""
-    windows = [delays[at : at + _WINDOW] for at in range(_WINDOW, len(delays) - _WINDOW + 1, _WINDOW)]
+    windows = [delays[at : at + _WINDOW] for at in range(_WARM, len(delays) - _WINDOW + 1, _WINDOW)]
     best = min((statistics.quantiles(window, n=100) for window in windows), key=lambda cuts: cuts[98])
     return {"p50": best[49], "p99": best[98], "all": statistics.median(delays)}
 

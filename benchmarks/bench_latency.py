@@ -12,7 +12,6 @@ everything in the best round).
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -46,7 +45,7 @@ def saving(rounds: int, seconds: int) -> None:
         for backend in _BACKENDS:
             sides = {
                 "without": ["latency", backend, trades, 50, "none"],
-                "with": ["latency", backend, trades, 50, Path(folder) / f"{backend}.db"],
+                "with": ["latency", backend, trades, 50, folder],
             }
             best = _rounds(sides, ["steps", trades, rate], rounds)
             plain, saved = best["without"]["p50"], best["with"]["p50"]
@@ -61,9 +60,8 @@ def waiting(rounds: int, seconds: int) -> None:
     print(f"  {'':8} {three}   with a store: {three}    a commit")
     with TemporaryDirectory(dir=".") as folder:
         for backend in _BACKENDS:
-            path = Path(folder) / f"{backend}.db"
             plain = _best_pair(["pairs", backend, trades, "none"], trades, rounds)
-            saved = _best_pair(["pairs", backend, trades, path], trades, rounds)
+            saved = _best_pair(["pairs", backend, trades, folder], trades, rounds)
             print(f"  {backend:8} {_three(plain)}                 {_three(saved)} {saved['commit']:11.0f}")
 
 
