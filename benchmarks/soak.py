@@ -62,8 +62,9 @@ def exchange(days: int) -> None:
 class Reader:
     """Takes bars until the tape is through, and looks around at the end of each day."""
 
-    def __init__(self, rest_port: int, counts: dict[str, int]) -> None:
+    def __init__(self, rest_port: int, counts: dict[str, int], *, collects: bool) -> None:
         self.rest_port = rest_port
+        self.collects = collects
         self.left = sum(counts.values())
         self.digests = {name: Digest() for name in counts}
         self.day = 0
@@ -86,8 +87,10 @@ class Reader:
             return
 
         self.day = day
-        # Cycles wait for Python's collector, and when it comes has nothing to do with the days.
-        gc.collect()
+        if self.collects:
+            # Cycles wait for Python's collector, and when it comes has nothing to do with the days.
+            gc.collect()
+
         seen = {"day": day, "rss": memory(), **files(self.rest_port), "tasks": living_tasks(), **counters(bars)}
         print(json.dumps(seen), flush=True)
 
@@ -128,9 +131,9 @@ def living_tasks() -> int:
     return len(asyncio.all_tasks())
 
 
-async def follow(ws_url: str, rest_url: str, counts: dict[str, int], store: str) -> None:
+async def follow(ws_url: str, rest_url: str, counts: dict[str, int], store: str, how: str) -> None:
     """Receive the whole tape and print its digests."""
-    reader = Reader(int(rest_url.rpartition(":")[2]), counts)
+    reader = Reader(int(rest_url.rpartition(":")[2]), counts, collects=how == "collect")
     source = Unlimited(BinanceSpot(ws_url=ws_url, rest_url=rest_url))
     start = dict.fromkeys(SYMBOLS, 1_000_000)
     async with open_stream(
@@ -155,18 +158,18 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def soak(days: int, backend: str) -> bool:
+def soak(days: int, backend: str, how: str) -> bool:
     """Run everything and print a line for each day; return whether all is well."""
     offline = wanted(tapes(days))
     counts = {name: int(text.partition(":")[0]) for name, text in offline.items()}
-    print(f"{days} days of {DAY_S} s on {backend}, {sum(counts.values()):,} bars")
+    print(f"{days} days of {DAY_S} s on {backend} ({how}), {sum(counts.values()):,} bars")
     looks: list[dict[str, Any]] = []
     digests: dict[str, str] = {}
     with started("--play", str(days)) as playing, TemporaryDirectory(dir=".") as folder:
         assert playing.stdout is not None
         urls = playing.stdout.readline().split()
         store = str(Path(folder) / "soak.db")
-        with started("--follow", backend, *urls, json.dumps(counts), store) as following:
+        with started("--follow", backend, *urls, json.dumps(counts), store, how) as following:
             assert following.stdout is not None
             for line in map(json.loads, following.stdout):
                 digests |= line.get("digests", {})
@@ -203,15 +206,17 @@ def main() -> None:
         return
 
     if sys.argv[1:2] == ["--follow"]:
-        backend, ws_url, rest_url, counts, store = sys.argv[2:]
-        anyio.run(follow, ws_url, rest_url, json.loads(counts), store, backend=backend)
+        backend, ws_url, rest_url, counts, store, how = sys.argv[2:]
+        anyio.run(follow, ws_url, rest_url, json.loads(counts), store, how, backend=backend)
         return
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio")
+    parser.add_argument("--no-collect", action="store_true", help="leave the garbage to Python's own collector")
     given = parser.parse_args()
-    if not soak(max(2, round(given.minutes * 60 / DAY_S)), given.backend):
+    how = "leave" if given.no_collect else "collect"
+    if not soak(max(2, round(given.minutes * 60 / DAY_S)), given.backend, how):
         sys.exit(1)
 
 
