@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import io
 import json
@@ -10,12 +11,15 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import zipfile
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 
 import pytest
 from click.testing import CliRunner
@@ -120,6 +124,17 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
 def replaying(path: Path, *args: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "rangebar_anyio.cli", "replay", str(path), *args]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until_blocked(pid: int, pipe: int) -> None:
+    """Wait until a process has emptied a pipe and sleeps in the kernel for more of it.
+
+    A signal that comes between Python's last look for signals and the system call is not seen before that call returns.
+    """
+    waiting = array("i", [1])
+    while waiting[0] or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+        sleep(0.01)
 
 
 def seen(bar: Bar) -> dict[str, object]:
@@ -415,6 +430,7 @@ def test_an_interrupt_is_one_line_and_code_130(tmp_path: Path) -> None:
     with replaying(fifo, "-o", str(out)) as process, open(fifo, "w") as pipe:
         pipe.write("".join(map(spot, rows(300))))
         pipe.flush()
+        wait_until_blocked(process.pid, pipe.fileno())
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=50)
 

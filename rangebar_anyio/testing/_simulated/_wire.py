@@ -75,9 +75,10 @@ class Wire:
                 self._orders.append((number, order))
 
     async def ping(self, payload: bytes) -> None:
-        """Send a ping between two frames."""
+        """Send a ping between two frames; before the handshake's answer is out there is nobody to ping."""
         async with self._lock:
-            await self._write(ping_frame(payload))
+            if self._reader is None or self._head.endswith(b"\r\n\r\n"):
+                await self._write(ping_frame(payload))
 
     def reset(self) -> None:
         """Reset the client's connection."""
