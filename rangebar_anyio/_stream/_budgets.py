@@ -5,35 +5,37 @@ from __future__ import annotations
 import sys
 import time
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
 
 from .._reconnect import ReconnectPolicy
-from .._session import Budget, VenueRules
+from .._session import Budget, Limits, VenueRules
 from .._session._budget import Bucket
 
 __all__ = ("budget_for",)
 
+#: By venue and its limits: a server that took over the address of another one has limits of its own.
+_Budgets: TypeAlias = dict[tuple[str, Limits], Budget]
+
 _lock = Lock()
-_of_process: dict[str, Budget] = {}
-_of_run: anyio.lowlevel.RunVar[dict[str, Budget]] = anyio.lowlevel.RunVar("rangebar_anyio.budgets")
+_of_process: _Budgets = {}
+_of_run: anyio.lowlevel.RunVar[_Budgets] = anyio.lowlevel.RunVar("rangebar_anyio.budgets")
 
 
 def budget_for(rules: VenueRules, policy: ReconnectPolicy) -> Budget:
     """Return the venue's budget on this event loop's clock; the shares are those of the first stream that asks."""
     budgets, ahead_s = _budgets()
     with _lock:
-        if rules.venue not in budgets:
-            budgets[rules.venue] = Budget(
-                rules.limits, connect_share=policy.connect_share, weight_share=policy.weight_share
-            )
+        key = rules.venue, rules.limits
+        if key not in budgets:
+            budgets[key] = Budget(rules.limits, connect_share=policy.connect_share, weight_share=policy.weight_share)
 
-        return _Shared(budgets[rules.venue], ahead_s)
+        return _Shared(budgets[key], ahead_s)
 
 
-def _budgets() -> tuple[dict[str, Budget], float]:
+def _budgets() -> tuple[_Budgets, float]:
     """Find the budgets that go with this loop's clock, and what has to be added to its times."""
     clock = _clock_of_trio()
     if clock is None:
@@ -47,7 +49,7 @@ def _budgets() -> tuple[dict[str, Budget], float]:
     try:
         return _of_run.get(), 0.0
     except LookupError:
-        budgets: dict[str, Budget] = {}
+        budgets: _Budgets = {}
         _of_run.set(budgets)
         return budgets, 0.0
 
