@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from .._bar import Bar
+from .._fields import DECIMALS, FEATURES
 
 __all__ = ("FIELDS", "bar_to_csv", "bar_to_json", "csv_header")
 
@@ -40,32 +41,8 @@ FIELDS: tuple[str, ...] = (
     "open_time_us",
     "close_time_us",
     "duration_us",
-    "ofi",
-    "vwap_close_deviation",
-    "price_impact",
-    "kyle_lambda_proxy",
-    "trade_intensity",
-    "volume_per_trade",
-    "aggression_ratio",
-    "aggregation_density",
-    "turnover_imbalance",
+    *FEATURES,
     "is_closed",
-)
-
-_EXACT = frozenset(
-    (
-        "open",
-        "high",
-        "low",
-        "close",
-        "volume",
-        "turnover",
-        "vwap",
-        "buy_volume",
-        "sell_volume",
-        "buy_turnover",
-        "sell_turnover",
-    )
 )
 
 
@@ -89,7 +66,7 @@ def csv_header() -> str:
 
 
 def _text(bar: Bar, name: str, quote: Callable[[str], str]) -> str:
-    if name in _EXACT:
+    if name in DECIMALS:
         return plain(bar.exact(name))
 
     value: object = getattr(bar, name)
