@@ -13,7 +13,7 @@ from ._feedlike import FeedLike
 from ._rules import VenueRules
 from ._timers import Timers
 from ._values import Lane, Resume, SessionConfig
-from ._watch import SymbolWatch
+from ._watch import Silence
 
 if TYPE_CHECKING:
     from ._catchup import Catchup
@@ -29,13 +29,13 @@ class Symbol:
         lanes: places in the session's lanes.
         catchups: by the feed's number of the sequence.
         bucket: its share of the weight when others may want some, too.
-        watch: when it was last heard of.
+        silence: what was last heard of it.
         newest: the highest id that REST has named, -1 for none.
         is_listed: False once the exchange said that it does not know the symbol.
         is_new: no lane of it was known before, so the exchange's no is an error.
     """
 
-    __slots__ = ("bucket", "catchups", "group", "is_listed", "is_new", "lanes", "name", "newest", "number", "watch")
+    __slots__ = ("bucket", "catchups", "group", "is_listed", "is_new", "lanes", "name", "newest", "number", "silence")
 
     def __init__(self, name: str, number: int, group: Group) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class Symbol:
         self.is_listed = True
         self.is_new = False
         self.bucket: Bucket | None = None
-        self.watch = SymbolWatch()
+        self.silence = Silence()
 
 
 class LaneState:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._watch import Silence
+
 if TYPE_CHECKING:
     from .._reconnect import Backoff
     from ._core import Symbol
@@ -23,11 +25,12 @@ class Link:
         unanswered: numbers of those that were sent.
         heard_before: trades and pings up to its confirmation.
         give_up_at: when it has to have brought something.
+        silence: what was last heard of it.
     """
 
     __slots__ = (
-        "conn", "give_up_at", "group", "heard_before", "is_confirmed", "is_doomed", "is_open", "unanswered", "unsent",
-        "why",
+        "conn", "give_up_at", "group", "heard_before", "is_confirmed", "is_doomed", "is_open", "silence", "unanswered",
+        "unsent", "why",
     )  # fmt: skip
 
     def __init__(self, conn: int, group: Group, why: str) -> None:
@@ -41,6 +44,7 @@ class Link:
         self.unanswered: set[int] = set()
         self.heard_before = 0
         self.give_up_at = 0.0
+        self.silence = Silence()
 
 
 class Group:

@@ -33,7 +33,7 @@ class Links:
     """
 
     def __init__(
-        self, core: Core, on_confirmed: Callable[[Link, float], None], on_lost: Callable[[Group, int], None]
+        self, core: Core, on_confirmed: Callable[[Link, float], None], on_lost: Callable[[Group], None]
     ) -> None:
         self._core = core
         self._on_confirmed = on_confirmed
@@ -191,7 +191,7 @@ class Links:
             group.backoff.reset()
 
         self.forget(link)
-        self._on_lost(group, conn)
+        self._on_lost(group)
 
         if group.current is link and group.next is not None:
             self._rotation.promote(group, now)

@@ -125,18 +125,24 @@ class Session:
         self._links.connect_failed(conn, failure, now)
         self._finish(now)
 
-    def received(self, conn: int, data: bytes, now: float) -> None:
-        """A socket brought bytes: the hot path. While ``is_paused`` no read should begin; one under way is fine."""
+    def received(self, conn: int, data: bytes, now: float) -> bool:
+        """A socket brought bytes: the hot path. While ``is_paused`` no read should begin; one under way is fine.
+
+        Returns whether more came of it than bars: actions, deadlines or a pause may be new only then.
+        """
         try:
             summary = self._receive(conn, data)
         except LookupError:
             # It was given up meanwhile.
-            return
+            return False
 
         self.bars_waiting = summary[0]
 
         if summary[1] or summary[3]:
             self._finish(now)
+            return True
+
+        return False
 
     def disconnected(self, conn: int, reason: str, now: float) -> None:
         """A socket has ended, with or without a close."""
@@ -221,17 +227,19 @@ class Session:
         place = self._opening.place_of(first.lane)
         return (place, first.bar) if self._core.lanes[place].is_durable else None
 
-    def pop(self, now: float) -> None:
-        """Take that bar away, and go on with what waited for room."""
+    def pop(self, now: float) -> bool:
+        """Take that bar away, and go on with what waited for room; return whether anything did."""
         self._feed.pop_bar()
         self.bars_waiting -= 1
 
         if self._core.is_paused and not self._core.is_ended:
             self._feed.resume()
             self._recovery.unblock(now)
-            self._finish(now)
-        elif self._house.is_waiting:
-            self._finish(now)
+        elif not self._house.is_waiting:
+            return False
+
+        self._finish(now)
+        return True
 
     # Looking.
 
@@ -275,8 +283,7 @@ class Session:
         for symbol in link.group.symbols:
             self._recovery.probe(symbol, now)
 
-    def _lost(self, group: Group, conn: int) -> None:
-        self._watch.forget(conn)
+    def _lost(self, group: Group) -> None:
         self._snapshots.save(group.symbols)
 
 

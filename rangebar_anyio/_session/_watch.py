@@ -22,8 +22,8 @@ _LOOKS = 4
 _SAMPLE = 3
 
 
-class SymbolWatch:
-    """What was last heard of a symbol.
+class Silence:
+    """What was last heard of a symbol or a connection.
 
     Attributes:
         count: trades that sockets had brought by the last look.
@@ -47,24 +47,18 @@ class Watch:
         self._links = links
         self._recovery = recovery
         self._since = 0.0
-        self._silence: dict[int, SymbolWatch] = {}
 
     def on_confirmed(self, link: Link, now: float) -> None:
         """A connection should bring trades from here on."""
-        silence = self._silence[link.conn] = SymbolWatch()
-        self._hear(silence, 0, now)
+        self._hear(link.silence, 0, now)
         self._look_at_link_later(link, now)
 
         for symbol in link.group.symbols:
-            self._hear(symbol.watch, self._count(symbol), now)
+            self._hear(symbol.silence, self._count(symbol), now)
 
             # Spread, so that a connection's symbols are not all looked at in one moment.
             first = self._core.config.quiet_after_s / _LOOKS * self._core.random.random()
             self._later(symbol, now + first)
-
-    def forget(self, conn: int) -> None:
-        """A connection has ended."""
-        self._silence.pop(conn, None)
 
     def resume(self, now: float) -> None:
         """The reader is back: silence counts from here, since nothing was read."""
@@ -74,7 +68,7 @@ class Watch:
         info = self._core.feed.symbol(symbol.number)
         return info.live_trades + info.duplicates
 
-    def _hear(self, watch: SymbolWatch, count: int, now: float) -> None:
+    def _hear(self, watch: Silence, count: int, now: float) -> None:
         watch.count = count
         watch.heard_at = now
         watch.quiet_s = self._core.config.quiet_after_s
@@ -83,7 +77,7 @@ class Watch:
         self._core.timers.set(("quiet", symbol.number), when, lambda now: self._look(symbol, now))
 
     def _look(self, symbol: Symbol, now: float) -> None:
-        config, watch = self._core.config, symbol.watch
+        config, watch = self._core.config, symbol.silence
         count = self._count(symbol)
         due = max(watch.heard_at, self._since) + watch.quiet_s
 
@@ -131,18 +125,14 @@ class Watch:
     # A connection as a whole.
 
     def _look_at_link_later(self, link: Link, now: float) -> None:
-        watch = self._silence[link.conn]
+        watch = link.silence
         due = max(watch.heard_at, self._since) + watch.quiet_s
         step = now + watch.quiet_s / _LOOKS
         when = min(step, due) if due > now else step
         self._core.timers.set(("silent", link.conn), when, lambda now: self._look_at_link(link, now))
 
     def _look_at_link(self, link: Link, now: float) -> None:
-        watch = self._silence.get(link.conn)
-
-        if watch is None:
-            return
-
+        watch = link.silence
         count = self._core.feed.connection(link.conn).trades
 
         if count != watch.count:
@@ -158,4 +148,4 @@ class Watch:
         self._look_at_link_later(link, now)
 
 
-__all__ = ("SymbolWatch", "Watch")
+__all__ = ("Silence", "Watch")

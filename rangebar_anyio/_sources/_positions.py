@@ -6,14 +6,22 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from .._fields import INTEGER_OFFSETS, TIME_OFFSETS
 from .._session._values import TimeUnit
 
-__all__ = ("TradePosition",)
+__all__ = ("TradePosition", "packed_after")
 
 _PACKED = struct.Struct("<qq2s")
 _NO_TIME = -1
 _UNITS: dict[bytes, TimeUnit] = {b"ms": "ms", b"us": "us"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID, _TIME = (slice(at, at + 8) for at in (INTEGER_OFFSETS["last_agg_trade_id"], TIME_OFFSETS["close_time"]))
+_PACKED_UNITS: dict[TimeUnit, bytes] = {unit: packed for packed, unit in _UNITS.items()}
+
+
+def packed_after(raw: bytes, unit: TimeUnit) -> bytes:
+    """Return the position after a bar, packed, from the engine's 176 bytes: they hold id and time in the same form."""
+    return raw[_ID] + raw[_TIME] + _PACKED_UNITS[unit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from .._bar import Bar
 from .._errors import RangeBarError
 from .._events import StreamEvent
 from .._session import Notify, Resume, SaveOrigin, SaveSnapshots, Session, StreamStats, TimeUnit
-from .._sources._positions import TradePosition
+from .._sources._positions import TradePosition, packed_after
 from .._stores import CheckpointStore, SaveSnapshot
 from ._keeper import Keeper
 from ._last_trade import LastTrade, last_trade_of
@@ -66,8 +66,8 @@ class BarStream(ObjectReceiveStream[Bar]):
         self._units: dict[int, TimeUnit] = {
             place: plan.lane.start.unit for place, plan in enumerate(plans) if isinstance(plan.lane.start, Resume)
         }
-        self._delivered: dict[int, int] = {}
-        self._outstanding: tuple[int, TradePosition] | None = None
+        self._last_given: dict[int, Bar] = {}
+        self._outstanding: tuple[int, Bar] | None = None
         self._events_lost = 0
         self._failure: Exception | None = None
         self._is_ending = False
@@ -251,7 +251,8 @@ class BarStream(ObjectReceiveStream[Bar]):
         if forming is None or data is None:
             return None
 
-        return self._keeper.snapshot(place, forming, data, self._delivered.get(place))
+        given = self._last_given.get(place)
+        return self._keeper.snapshot(place, forming, data, None if given is None else given.last_agg_trade_id)
 
     def on_fail(self, error: Exception) -> None:
         if self._failure is None:
@@ -264,7 +265,8 @@ class BarStream(ObjectReceiveStream[Bar]):
     def _place_of(self, bar: Bar) -> tuple[int, TradePosition]:
         """Find the lane and the position of a bar that was given."""
         place = self._places.get((bar.symbol, bar.threshold_dbps))
-        if place is not None and bar.is_closed and bar.last_agg_trade_id <= self._delivered.get(place, -1):
+        given = None if place is None else self._last_given.get(place)
+        if place is not None and given and bar.is_closed and bar.last_agg_trade_id <= given.last_agg_trade_id:
             with suppress(ValueError):  # a bar made offline has a position of another kind
                 return place, TradePosition.from_bytes(bar.position)
 
@@ -275,12 +277,15 @@ class BarStream(ObjectReceiveStream[Bar]):
         await self._wake.wait()
 
     async def _finish_outstanding(self) -> None:
-        if self._outstanding is not None:
-            self._keeper.note_finished(*self._outstanding)
-            self._outstanding = None
-
+        self._note_outstanding()
         if self._keeper.finished_unsaved >= self._save_every or self._is_ending:
             await self._keeper.save_finished()
+
+    def _note_outstanding(self) -> None:
+        if self._outstanding is not None:
+            place, bar = self._outstanding
+            self._keeper.note_finished(place, TradePosition.from_bytes(bar.position))
+            self._outstanding = None
 
     async def _save_origins(self) -> None:
         while self._keeper.has_origins:
@@ -295,18 +300,16 @@ class BarStream(ObjectReceiveStream[Bar]):
             return None
 
         place, raw = head
-        bar = self._bar(place, raw, is_closed=True)
-        position = self._position(place, raw)
-        self._delivered[place] = position.agg_trade_id
+        bar = self._last_given[place] = self._bar(place, raw, is_closed=True)
+        if not self._is_manual:
+            self._outstanding = place, bar
+
         try:
-            self._session.pop(anyio.current_time())
+            if self._session.pop(anyio.current_time()):
+                self._settle()
         except Exception as error:  # noqa: BLE001 - the bar has left the queue: it is given first, the error next
             self.on_fail(error)
 
-        if not self._is_manual:
-            self._outstanding = place, position
-
-        self._settle()
         return bar
 
     def _bar(self, place: int, raw: bytes, *, is_closed: bool) -> Bar:
@@ -318,12 +321,8 @@ class BarStream(ObjectReceiveStream[Bar]):
             venue=key.venue,
             is_closed=is_closed,
             # Nothing can start inside a bar, so a forming one has none.
-            position=self._position(place, raw).to_bytes() if is_closed else None,
+            position=packed_after(raw, self._units[place]) if is_closed else None,
         )
-
-    def _position(self, place: int, raw: bytes) -> TradePosition:
-        last_id = int.from_bytes(raw[160:168], "little", signed=True)
-        return TradePosition(last_id, self._units[place], int.from_bytes(raw[8:16], "little", signed=True))
 
     def _tell_events(self) -> None:
         if self._events_lost:
@@ -355,9 +354,8 @@ class BarStream(ObjectReceiveStream[Bar]):
         Raises:
             StoreError: something finished could not be saved.
         """
-        if acknowledge and self._outstanding is not None:
-            self._keeper.note_finished(*self._outstanding)
-            self._outstanding = None
+        if acknowledge:
+            self._note_outstanding()
 
         await self._keeper.save_finished()
         changes = (self._snapshot(place) for place in range(len(self._plans)))

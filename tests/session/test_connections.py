@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
+from types import FunctionType, ModuleType
 
 import pytest
 
 from rangebar_anyio import ConnectionLostError
 from rangebar_anyio._events import Connected, Disconnected, Rotated, Waiting
 from rangebar_anyio._reconnect import ReconnectPolicy
-from rangebar_anyio._session import Connect, ConnectFailure, Disconnect, Fail, Fetch, Lane, Live, SendPong, SendText
+from rangebar_anyio._session import (
+    Connect,
+    ConnectFailure,
+    Disconnect,
+    Fail,
+    Fetch,
+    Lane,
+    Live,
+    SendPong,
+    SendText,
+    Session,
+)
 from rangebar_anyio._sources._binance_rules import spot_rules
 from tests.feed.wire import event, frame, row
 from tests.session.bench import CALM, Bench, from_ids, lane
@@ -264,6 +277,42 @@ def test_the_old_connection_closes_five_seconds_after_the_new_one_delivers() -> 
     assert bench.told(Disconnected) == []
     bench.live(new, [103])
     assert bench.expected() == 104
+
+
+def reachable(session: Session) -> int:
+    """Objects that a session holds, whatever holds them."""
+    seen, waiting = {id(session)}, [session]
+    while waiting:
+        fresh = [found for found in gc.get_referents(waiting.pop()) if id(found) not in seen]
+        seen.update(map(id, fresh))
+        # What classes, functions' modules and the like refer to is everybody's.
+        waiting += [found for found in fresh if not isinstance(found, type | ModuleType | FunctionType)]
+
+    return len(seen)
+
+
+def test_nothing_is_kept_of_connections_that_are_gone() -> None:
+    """In bounded memory: a year of rotations and losses leaves what the first ones left."""
+    bench = Bench(rotate_after_s=50.0, rotate_spread_s=0.0)
+    held, conn = [], bench.connect()
+    for number in range(120):
+        bench.live(conn, [100 + 2 * number])
+        bench.wait(50)
+        conn = bench.connect()
+        bench.live(conn, [101 + 2 * number])
+        bench.wait(6)
+        bench.serve(101 + 2 * number)
+        if number % 2:
+            bench.end(conn)
+            bench.wait(2)
+            conn = bench.connect()
+            bench.serve(101 + 2 * number)
+
+        bench.bars()
+        held.append(reachable(bench.session))
+
+    # Deadlines that were moved stay in their heap for a while, so the number is not always the same.
+    assert min(held[-20:]) <= max(held[10:40])
 
 
 def test_a_ping_is_enough_for_a_new_connection_to_count_as_delivering() -> None:
