@@ -12,6 +12,7 @@ import httpx
 from httpx_ws import WebSocketUpgradeError, aconnect_ws
 
 from ._body import ENCODING, Body, RequestLost
+from ._trust import default_context
 from ._websocket import RawWebSocket
 
 __all__ = ("ConnectRefused", "HttpAnswer", "RequestLost", "Transport")
@@ -52,7 +53,7 @@ class Transport:
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         self._owned = client is None
         # Each WebSocket keeps a connection of the pool for its life, so the pool must not be the limit.
-        self._client = client or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
+        self._client = client or httpx.AsyncClient(verify=default_context(), limits=httpx.Limits(max_connections=None))
 
     async def aclose(self) -> None:
         """Close the client if it was made here."""
