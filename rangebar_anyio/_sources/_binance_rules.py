@@ -8,7 +8,7 @@ asked for, that socket and REST agree per id, and how far back REST reaches.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -159,20 +159,28 @@ def _retry_after(headers: Mapping[str, str], default_s: float) -> float:
     return min(float(text), _FAR_FUTURE_S)
 
 
-def _named(name: str, own_url: str, url: str) -> str:
+def _named(name: str, own: Collection[str], *urls: str) -> str:
     """Give a server that is not the exchange's own another name, so that its trades never mix with the exchange's."""
-    return name if url == own_url else f"{name}@{urlsplit(url).netloc}"
+    # A user name or a password in an address is nothing to keep in a database.
+    servers = (urlsplit(url).netloc.rpartition("@")[2] for url in urls)
+    foreign = next((server for server in servers if server not in own), None)
+    return name if foreign is None else f"{name}@{foreign}"
+
+
+_OWN_SPOT = {
+    *("stream.binance.com:9443", "stream.binance.com:443", "data-stream.binance.vision"),
+    *("api.binance.com", "api-gcp.binance.com", "data-api.binance.vision"),
+    *(f"api{number}.binance.com" for number in range(1, 5)),
+}
 
 
 def spot_rules(ws_url: str | None = None, rest_url: str | None = None, venue: str | None = None) -> BinanceRules:
     """Give the rules of the spot market."""
-    own = "wss://stream.binance.com:9443"
-    public = ("wss://stream.binance.com:443", "wss://data-stream.binance.vision")
-    ws_url = ws_url or own
+    ws_url, rest_url = ws_url or "wss://stream.binance.com:9443", rest_url or "https://api.binance.com"
     return BinanceRules(
-        venue=venue or _named("binance-spot", own, own if ws_url in public else ws_url),
+        venue=venue or _named("binance-spot", _OWN_SPOT, ws_url, rest_url),
         ws_url=ws_url,
-        rest_url=rest_url or "https://api.binance.com",
+        rest_url=rest_url,
         stream_prefix="",
         rest_path="/api/v3/aggTrades",
         asks_microseconds=True,
@@ -185,13 +193,10 @@ def spot_rules(ws_url: str | None = None, rest_url: str | None = None, venue: st
 
 def usd_futures_rules(ws_url: str | None = None, rest_url: str | None = None, venue: str | None = None) -> BinanceRules:
     """Give the rules of the USD-M futures."""
-    own = "wss://fstream.binance.com"
+    ws_url, rest_url = ws_url or "wss://fstream.binance.com", rest_url or "https://fapi.binance.com"
+    own = ("fstream.binance.com", "fapi.binance.com")
     return _futures(
-        venue or _named("binance-usdm", own, ws_url or own),
-        ws_url or own,
-        rest_url or "https://fapi.binance.com",
-        "/market",
-        "/fapi/v1/aggTrades",
+        venue or _named("binance-usdm", own, ws_url, rest_url), ws_url, rest_url, "/market", "/fapi/v1/aggTrades"
     )
 
 
@@ -199,14 +204,9 @@ def coin_futures_rules(
     ws_url: str | None = None, rest_url: str | None = None, venue: str | None = None
 ) -> BinanceRules:
     """Give the rules of the COIN-M futures."""
-    own = "wss://dstream.binance.com"
-    return _futures(
-        venue or _named("binance-coinm", own, ws_url or own),
-        ws_url or own,
-        rest_url or "https://dapi.binance.com",
-        "",
-        "/dapi/v1/aggTrades",
-    )
+    ws_url, rest_url = ws_url or "wss://dstream.binance.com", rest_url or "https://dapi.binance.com"
+    own = ("dstream.binance.com", "dapi.binance.com")
+    return _futures(venue or _named("binance-coinm", own, ws_url, rest_url), ws_url, rest_url, "", "/dapi/v1/aggTrades")
 
 
 def _futures(venue: str, ws_url: str, rest_url: str, prefix: str, path: str) -> BinanceRules:
