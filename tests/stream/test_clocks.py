@@ -1,0 +1,59 @@
+"""RECOVERY.md, "Connections and limits": waits, rotations and intervals run on the monotonic clock only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import cycle
+
+import anyio
+import pytest
+
+from rangebar_anyio import MemoryStore, SessionConfig, open_stream
+from tests.stream.fake_source import START_US, FakeExchange, bars_of, make_tape
+
+pytestmark = pytest.mark.anyio
+
+TAPE = make_tape(150)
+WANTED = bars_of(TAPE, 250)
+DAY_S = 86_400
+
+
+@pytest.fixture
+def anyio_backend(virtual_backend: object) -> object:
+    return virtual_backend
+
+
+@pytest.fixture(params=[(0,), (0, 400 * DAY_S), (0, -400 * DAY_S)], ids=["right", "ahead", "back"])
+def wall_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A time of day that somebody sets to another year with every look at it."""
+    shifts = cycle(request.param)
+    real_s = START_US / 1e6 + DAY_S
+    monkeypatch.setattr(time, "time", lambda: real_s + next(shifts))
+    monkeypatch.setattr(time, "time_ns", lambda: int((real_s + next(shifts)) * 1e9))
+    yield
+    monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("wall_clock")
+async def test_a_wall_clock_that_is_set_changes_nothing() -> None:
+    """Three hours: as many connections and about as many requests as there are reasons for, and every bar."""
+    exchange = FakeExchange([TAPE], history=10, is_playing=False)
+    async with open_stream("BTCUSDT", source=exchange, start=1000, store=MemoryStore(), config=SessionConfig()) as bars:
+        got = []
+        for _ in range(3):
+            exchange.publish("BTCUSDT", 40)
+            with anyio.move_on_after(3600):
+                while True:
+                    got.append(await bars.receive())
+
+        exchange.publish("BTCUSDT", 40)
+        with anyio.fail_after(60):
+            while len(got) < len(WANTED):
+                got.append(await bars.receive())
+
+    assert got == WANTED
+    assert exchange.connects == 1
+    # At the start, after the connection, and in each quiet hour after 30 s, 1.5, 3.5, 7.5, 15.5, 30.5 and 45.5 minutes,
+    # once for the symbol and once for the connection.
+    assert 2 + 3 * 7 <= exchange.requests.total() <= 4 + 2 * 3 * 8
