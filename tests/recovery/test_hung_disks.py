@@ -1,0 +1,107 @@
+"""RECOVERY.md, "Store": a disk that hangs delays leaving a block, and the end of the process, by the deadline only."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from rangebar_anyio import Bar, StoreError
+from rangebar_anyio._stores import _writer
+from rangebar_anyio._stream import _running
+from tests.recovery.house import ROOT
+from tests.recovery.streams import TAPE, WANTED, FakeExchange, stream, take
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE_S = 0.3
+
+
+class Crash(Exception):
+    """A bug of the program."""
+
+
+@contextmanager
+def hanging(path: Path) -> Iterator[None]:
+    """Hang the file's writer, as a dying disk would; afterwards what waited is written."""
+    gate = threading.Event()
+    _writer._writers[str(path)].submit(lambda _: gate.wait())
+    try:
+        yield
+    finally:
+        gate.set()
+
+
+@pytest.mark.parametrize("way", ["normally", "exception", "cancelled"])
+async def test_leaving_takes_no_longer_than_the_deadline(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so, by an error, a note or the log, and what comes late does no harm to the next run."""
+    assert _running.CLOSE_SECONDS == 5.0
+    monkeypatch.setattr(_running, "CLOSE_SECONDS", DEADLINE_S)
+    exchange, path = FakeExchange([TAPE], history=60), tmp_path / "bars.db"
+    told, began, got = "", anyio.current_time(), list[Bar]()
+    with anyio.CancelScope() as scope:
+        try:
+            with ExitStack() as disk:
+                async with stream(exchange, path, save_every=9) as bars:
+                    got = await take(bars, 3)
+                    disk.enter_context(hanging(path))
+                    began = anyio.current_time()
+                    if way == "exception":
+                        raise Crash
+
+                    if way == "cancelled":
+                        scope.cancel()
+                        await anyio.lowlevel.checkpoint()
+        except StoreError as error:
+            told = str(error)
+        except Crash as error:
+            told = "".join(error.__notes__)
+
+    # What is closed after the deadline has a tenth of a second each; a busy machine takes longer to notice.
+    assert DEADLINE_S <= anyio.current_time() - began < DEADLINE_S + 3
+    assert "did not" in (told or caplog.text)
+    async with stream(exchange, path) as bars:
+        again = await take(bars, 1)
+        place = WANTED.index(again[0])
+        assert place <= len(got)
+        assert again + await take(bars, len(WANTED) - place - 1) == WANTED[place:]
+
+
+PROGRAM = """
+import anyio, sys, threading
+from rangebar_anyio import StoreError
+from rangebar_anyio._stores import _writer
+from rangebar_anyio._stream import _running
+from tests.recovery.streams import TAPE, FakeExchange, stream, take
+
+_running.CLOSE_SECONDS = 0.3
+
+async def main():
+    try:
+        async with stream(FakeExchange([TAPE], history=60), sys.argv[1], save_every=9) as bars:
+            await take(bars, 3)
+            _writer._writers[sys.argv[1]].submit(lambda _: threading.Event().wait())
+    except StoreError as error:
+        print(error)
+
+anyio.run(main, backend=sys.argv[2])
+print("the end", flush=True)
+"""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_process_ends_although_the_disk_never_answers(backend: str, anyio_backend: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path / "bars.db"), backend]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=40, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "did not" in done.stdout
+    assert done.stdout.endswith("the end\n")
