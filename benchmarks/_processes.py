@@ -6,26 +6,40 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ("best_and_shares", "pin", "run")
+__all__ = ("STEADY_MALLOC", "best_and_shares", "pin", "run")
 
 _HERE = Path(__file__).parent
 
+#: glibc puts blocks of more than 128 kB into mappings of their own until the first of them is freed; from then on it
+#: cuts ever larger ones out of the heap (mallopt(3)), which frays by some MB before it settles, whatever the program
+#: holds. asyncio asks for 256 kB for each read. With the limit fixed, resident memory is what a program holds.
+STEADY_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+
 
 def run(
-    arguments: Sequence[object], server: Sequence[object], *, client: str = "_clients.py", timeout_s: float = 600.0
+    arguments: Sequence[object],
+    server: Sequence[object],
+    *,
+    client: str = "_clients.py",
+    timeout_s: float = 600.0,
+    settings: Mapping[str, str] | None = None,
 ) -> Any:
-    """Start `_byte_server.py` with its arguments, run a client with its own against it, and return its result."""
+    """Start `_byte_server.py` with its arguments, run a client with its own against it, and return its result.
+
+    `settings` are added to the client's environment.
+    """
+    command, environment = _command(client, arguments), os.environ | dict(settings or {})
     with subprocess.Popen(_command("_byte_server.py", server), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             port = process.stdout.readline().strip()
             pin(0, process.pid)
             done = subprocess.run(
-                _command(client, [*arguments, port]), capture_output=True, text=True, timeout=timeout_s, check=False
+                [*command, port], capture_output=True, text=True, timeout=timeout_s, check=False, env=environment
             )
         finally:
             process.kill()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from _processes import run
+from _processes import STEADY_MALLOC, run
 
 _BACKENDS = ("asyncio", "trio")
 _HERE = Path(__file__).parent
@@ -34,15 +34,22 @@ def symbols(_seconds: int) -> None:
 
 
 def endless(_seconds: int) -> None:
-    """Fifty million trades, made while they are sent."""
+    """Fifty million trades, made while they are sent; with glibc's heap as it is, and where it cannot fray."""
     trades = 50_000_000
     print(f"\nresident memory in the course of {trades:,} trades, MB")
     for backend in _BACKENDS:
-        seen = run(["endless", backend, trades], ["endless", trades], client="_memory_clients.py", timeout_s=1800)
-        points = {int(millions): mb for millions, mb in seen["points"].items()}
-        course = "  ".join(f"{millions} M: {mb:.1f}" for millions, mb in points.items())
-        growth = points[max(points)] - points[min(points)]
-        print(f"  {backend:8} {course}   growth {growth:+.1f}, most {seen['most']:.1f}")
+        for malloc, settings in (("as it is", {}), ("limit fixed", STEADY_MALLOC)):
+            seen = run(
+                ["endless", backend, trades],
+                ["endless", trades],
+                client="_memory_clients.py",
+                timeout_s=1800,
+                settings=settings,
+            )
+            points = {int(millions): mb for millions, mb in seen["points"].items()}
+            course = "  ".join(f"{millions} M: {mb:.1f}" for millions, mb in points.items())
+            growth = points[max(points)] - points[min(points)]
+            print(f"  {backend:8} malloc {malloc:12} {course}   growth {growth:+.1f}, most {seen['most']:.1f}")
 
 
 def sleeper(seconds: int) -> None:
