@@ -290,18 +290,14 @@ impl Processor {
     pub fn push(&mut self, tick: &Tick) -> Result<Option<Bar>, TradeError> {
         tick.validate()?;
         let missing = self.missing_before(tick.agg_trade_id)?;
-        let closed = match &mut self.state.forming {
+        let closes = match &mut self.state.forming {
             None => {
                 self.state.forming = Some(Forming::open(self.rule, tick, missing));
-                None
+                false
             }
             Some(forming) => {
                 forming.extend(tick, missing)?;
-                if forming.closes(self.rule, tick) {
-                    self.state.forming.take().map(Forming::to_bar)
-                } else {
-                    None
-                }
+                forming.closes(self.rule, tick)
             }
         };
         let steps_back = tick.timestamp_us < self.state.last_timestamp_us;
@@ -311,7 +307,10 @@ impl Processor {
             .saturating_add(u64::from(steps_back));
         self.state.last_timestamp_us = tick.timestamp_us;
         self.state.position = Some(tick.agg_trade_id);
-        Ok(closed)
+        if closes {
+            return Ok(self.state.forming.take().map(Forming::to_bar));
+        }
+        Ok(None)
     }
 
     /// Ids that are skipped when `agg_trade_id` comes next.

@@ -234,15 +234,17 @@ impl Sequence {
         next: &UnitTick,
         mut closed: impl FnMut(u32, Bar),
     ) -> Result<(), TradeError> {
+        let cut_tick;
         let coarse = if self.has_milliseconds {
-            cut(&next.tick)
+            cut_tick = cut(&next.tick);
+            &cut_tick
         } else {
-            next.tick
+            &next.tick
         };
         let mut outcome = Ok(());
         for lane in &mut self.lanes {
             let tick = match lane.unit {
-                Some(TimeUnit::Millisecond) => &coarse,
+                Some(TimeUnit::Millisecond) => coarse,
                 _ => &next.tick,
             };
             match lane.processor.push(tick) {

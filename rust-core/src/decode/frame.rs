@@ -11,6 +11,10 @@ use super::header::{Header, MAX_HEADER, Opcode};
 
 /// The usual limit on one message: 1 MiB.
 pub const MAX_MESSAGE: usize = 1 << 20;
+/// The first byte of a text message in one frame.
+const WHOLE_TEXT: u8 = 0x81;
+/// The longest payload whose length stands in the second byte; higher values, and masked frames, say something else.
+const MAX_SHORT: usize = 125;
 /// Stands for a close frame without a code.
 const NO_CODE: u16 = 1005;
 
@@ -114,12 +118,22 @@ impl FrameDecoder {
     ///
     /// Without a message all of `input` was taken. With one, the next call goes on with the rest. An error is final:
     /// all further calls return it. After a close everything is taken and ignored.
-    #[inline]
+    #[inline(always)]
     pub fn next<'a>(
         &'a mut self,
         input: &'a [u8],
     ) -> (usize, Option<Result<Message<'a>, FrameError>>) {
         self.message.forget_lent();
+        match self.whole_text(input) {
+            Some((used, text)) => (used, Some(Ok(Message::Text(text)))),
+            None => self.next_of_any_form(input),
+        }
+    }
+
+    fn next_of_any_form<'a>(
+        &'a mut self,
+        input: &'a [u8],
+    ) -> (usize, Option<Result<Message<'a>, FrameError>>) {
         match self.end {
             End::NotYet => {}
             End::Closed => return (input.len(), None),
@@ -134,6 +148,26 @@ impl FrameDecoder {
                 (input.len(), Some(Err(error)))
             }
         }
+    }
+
+    /// A text message that is one frame, all of it in `input`; `None` leaves everything else to the general way.
+    #[inline(always)]
+    fn whole_text<'a>(&self, input: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        let is_between = self.frame.is_none() && self.header_len == 0 && !self.message.is_open();
+        if !is_between || self.end != End::NotYet {
+            return None;
+        }
+        let (header_len, len, rest) = match *input {
+            [WHOLE_TEXT, 126, high, low, ref rest @ ..] => {
+                (4, u16::from_be_bytes([high, low]).into(), rest)
+            }
+            [WHOLE_TEXT, len, ref rest @ ..] => (2, usize::from(len), rest),
+            _ => return None,
+        };
+        let is_minimal = (len > MAX_SHORT) == (header_len == 4);
+        let text = rest.get(..len)?;
+        let is_sound = is_minimal && len <= self.max_message && is_utf8(text);
+        is_sound.then_some((header_len + len, text))
     }
 
     fn lend<'a>(&'a self, found: Found, input: &'a [u8]) -> Message<'a> {
@@ -155,7 +189,6 @@ impl FrameDecoder {
         }
     }
 
-    #[inline]
     fn advance(&mut self, input: &[u8]) -> Result<(usize, Option<Found>), FrameError> {
         let mut used = 0;
         loop {
@@ -298,7 +331,7 @@ impl FrameDecoder {
         if let (false, Some(place), true) = (self.message.is_open(), whole, frame.is_final) {
             return match opcode {
                 Opcode::Continuation => Err(FrameError::UnexpectedContinuation),
-                Opcode::Text if std::str::from_utf8(part).is_err() => Err(FrameError::InvalidUtf8),
+                Opcode::Text if !is_utf8(part) => Err(FrameError::InvalidUtf8),
                 _ => Ok(Some(Found { opcode, place })),
             };
         }
@@ -312,6 +345,23 @@ impl FrameDecoder {
             place: Place::Message,
         }))
     }
+}
+
+/// Nearly all text is ASCII, which is known sooner.
+#[inline(always)]
+fn is_utf8(text: &[u8]) -> bool {
+    // Without an early end, so that it runs over many bytes at a time.
+    let (words, rest) = text.as_chunks::<8>();
+    let all = words
+        .iter()
+        .fold(0, |all, word| all | u64::from_le_bytes(*word));
+    let tail = rest.iter().fold(0, |all, byte| all | byte);
+    (all & 0x8080_8080_8080_8080 == 0 && tail < 0x80) || is_other_utf8(text)
+}
+
+#[cold]
+fn is_other_utf8(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok()
 }
 
 /// Code and reason of a close frame's payload.

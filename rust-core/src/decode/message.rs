@@ -29,8 +29,8 @@ pub fn decode_message(text: &[u8]) -> ServerMessage<'_> {
 }
 
 /// The documented form of a trade, without blanks; `None` leaves everything else to [`read_message`].
-#[inline]
-fn quick_message(text: &[u8]) -> Option<TradeEvent<'_>> {
+#[inline(always)]
+pub(crate) fn quick_message(text: &[u8]) -> Option<TradeEvent<'_>> {
     let Some(wrapped) = text.strip_prefix(b"{\"stream\":\"") else {
         let (event, rest) = quick_event(text)?;
         return rest.is_empty().then_some(event);
@@ -40,7 +40,7 @@ fn quick_message(text: &[u8]) -> Option<TradeEvent<'_>> {
     (rest == b"}").then_some(event)
 }
 
-#[inline]
+#[inline(always)]
 fn quick_event(text: &[u8]) -> Option<(TradeEvent<'_>, &[u8])> {
     let (event_time, rest) = integer(text.strip_prefix(b"{\"e\":\"aggTrade\",\"E\":")?)?;
     let (symbol, rest) = quick_string(rest.strip_prefix(b",\"s\":\"")?)?;
@@ -55,16 +55,36 @@ fn quick_event(text: &[u8]) -> Option<(TradeEvent<'_>, &[u8])> {
 }
 
 /// The rest of a string of plain characters, and what follows its closing quote.
-#[inline]
+#[inline(always)]
 fn quick_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let len = text
-        .iter()
-        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
-    let rest = text.get(len..)?.strip_prefix(b"\"")?;
-    Some((text.get(..len)?, rest))
+    let mut len = 0_usize;
+    while let Some(chars) = text.get(len..)?.first_chunk() {
+        let stops = stops(u64::from_le_bytes(*chars));
+        len = len.wrapping_add((stops.trailing_zeros() / 8) as usize);
+        if stops != 0 {
+            break;
+        }
+    }
+    let (content, rest) = text.split_at_checked(len)?;
+    if let Some(rest) = rest.strip_prefix(b"\"") {
+        return Some((content, rest));
+    }
+    None
 }
 
-fn read_message(text: &[u8]) -> ServerMessage<'_> {
+/// The lowest bit says where the first of eight characters is a quote, a backslash or a control character.
+#[inline(always)]
+fn stops(chars: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    // A borrow reaches only bytes above one that is below, so the lowest bit is always right.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH_BITS;
+    let is = |byte: u8| below(chars ^ (ONES * u64::from(byte)), 1);
+    is(b'"') | is(b'\\') | below(chars, 0x20)
+}
+
+/// Any text: the definition of what a message says.
+pub(crate) fn read_message(text: &[u8]) -> ServerMessage<'_> {
     let mut cursor = Cursor::new(text);
     let mut outer = Fields::default();
     let mut inner = Fields::default();

@@ -33,6 +33,7 @@ pub use cursor::MAX_DEPTH;
 pub use frame::{FrameDecoder, MAX_MESSAGE, Message};
 pub use frame_error::FrameError;
 pub use message::decode_message;
+pub(crate) use message::{quick_message, read_message};
 pub use page::{PageReader, page_trades};
 pub use sift::{Gap, NO_POSITION, Sift, Sifted};
 pub use types::{

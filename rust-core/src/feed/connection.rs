@@ -3,7 +3,9 @@
 use super::event::{Allowance, Event, Refusal, excerpt};
 use super::intake::{Core, Offered};
 use super::values::ConnectionInfo;
-use crate::decode::{FrameDecoder, Message, ServerMessage, TradeEvent, decode_message};
+use crate::decode::{
+    FrameDecoder, Message, ServerMessage, TradeEvent, quick_message, read_message,
+};
 use crate::sequence::UnitTick;
 
 #[derive(Debug)]
@@ -129,9 +131,16 @@ fn run(decoder: &mut FrameDecoder, state: &mut State, core: &mut Core, bytes: &[
 }
 
 impl State {
-    #[inline]
+    #[inline(always)]
     fn read_text(&mut self, core: &mut Core, text: &[u8]) {
-        match decode_message(text) {
+        match quick_message(text) {
+            Some(event) => self.read_trade(core, &event, text),
+            None => self.read_any_text(core, text),
+        }
+    }
+
+    fn read_any_text(&mut self, core: &mut Core, text: &[u8]) {
+        match read_message(text) {
             ServerMessage::Trade(event) => self.read_trade(core, &event, text),
             ServerMessage::Other => {}
             ServerMessage::Rejected(reason) => self.reject(core, Refusal::Text(reason), text),

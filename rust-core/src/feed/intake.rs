@@ -91,6 +91,7 @@ pub(super) fn is_plausible(tick: &Tick) -> bool {
 }
 
 /// Takes `next` into `sequence`; its bars and news are queued.
+#[inline]
 fn take(
     sequence: &mut Sequence,
     next: &UnitTick,
@@ -132,15 +133,18 @@ impl Core {
                     return Offered::NoRoom;
                 }
                 let outcome = take(sequence, live, &mut self.bars, &mut self.events);
-                self.after_take(symbol_id, live, outcome);
-                self.count_live(symbol_id);
+                symbol.remember(live);
+                symbol.info.live_trades += 1;
+                self.taken += 1;
+                if let Err(reason) = outcome {
+                    self.reject_row(symbol_id, live.tick.agg_trade_id, reason, b"");
+                }
                 Offered::Taken
             }
             _ => self.offer_slowly(symbol_id, live),
         }
     }
 
-    #[inline]
     pub(super) fn count_live(&mut self, symbol_id: u32) {
         self.taken += 1;
         if let Some(symbol) = self.symbols.get_mut(symbol_id as usize) {
@@ -149,17 +153,11 @@ impl Core {
     }
 
     /// Books a trade that was taken.
-    #[inline]
     fn after_take(&mut self, symbol_id: u32, taken: &UnitTick, outcome: Result<(), Refusal>) {
         let Some(symbol) = self.symbols.get_mut(symbol_id as usize) else {
             return;
         };
-        if symbol
-            .last
-            .is_none_or(|last| last.tick.agg_trade_id < taken.tick.agg_trade_id)
-        {
-            symbol.last = Some(*taken);
-        }
+        symbol.remember(taken);
         if let Err(reason) = outcome {
             self.reject_row(symbol_id, taken.tick.agg_trade_id, reason, b"");
         }

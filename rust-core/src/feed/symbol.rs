@@ -51,6 +51,15 @@ impl Symbol {
         self.needs_microseconds && unit == TimeUnit::Millisecond
     }
 
+    /// Keeps a trade that was taken, unless a later one was.
+    #[inline]
+    pub(super) fn remember(&mut self, taken: &UnitTick) {
+        let id = taken.tick.agg_trade_id;
+        if self.last.is_none_or(|last| last.tick.agg_trade_id < id) {
+            self.last = Some(*taken);
+        }
+    }
+
     /// The highest live id that is believed.
     pub(super) fn limit(&self) -> Option<i64> {
         let known = self.info.known_id?;

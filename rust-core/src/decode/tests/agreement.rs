@@ -2,7 +2,7 @@
 
 use crate::decode::csv_row::{parse_row, quick_row};
 use crate::decode::random::Random;
-use crate::decode::{ServerMessage, decode_message, page_trades};
+use crate::decode::{ServerMessage, decode_message, page_trades, quick_message, read_message};
 
 const FIELDS: &str = r#""a":12345,"p":"42000.01","q":"0.00100000","f":100,"l":105,"T":1672515782136,"m":true,"M":false"#;
 const ROW: &str = "12345,42000.01,0.00100000,100,105,1672515782136,True,False\n";
@@ -29,6 +29,48 @@ fn with_blank(bytes: &[u8]) -> Vec<u8> {
         slow.insert(at + 1, b' ');
     }
     slow
+}
+
+/// A number of one to `most` digits.
+fn number(random: &mut Random, most: usize) -> String {
+    let len = 1 + random.below(most);
+    let digits = (0..len).map(|_| char::from(*random.pick(b"0123456789")));
+    digits.collect()
+}
+
+/// A trade whose fields have any length, raw or in an envelope; leading zeros make some of them no JSON.
+fn some_event(random: &mut Random) -> String {
+    let long = *random.pick(&[10, 16, 20]);
+    let mut id = || format!("{}{}", random.below(10), number(random, long));
+    let (sent, id, first, last, time) = (id(), id(), id(), id(), id());
+    let mut decimal = || format!("{}.{}", number(random, 11), number(random, 9));
+    let (price, quantity) = (decimal(), decimal());
+    let symbol = *random.pick(&["A", "BNBBTC", "BTCUSDT", "1000SATSUSDT", "币安人生USDT"]);
+    let maker = *random.pick(&["true", "false"]);
+    let event = format!(
+        r#"{{"e":"aggTrade","E":{sent},"s":"{symbol}","a":{id},"p":"{price}","q":"{quantity}","f":{first},"l":{last},"T":{time},"m":{maker},"M":true}}"#
+    );
+    match random.below(3) {
+        0 => format!(r#"{{"stream":"{symbol}@aggTrade","data":{event}}}"#),
+        1 => event.replace(r#","M":true"#, ""),
+        _ => event,
+    }
+}
+
+#[test]
+fn of_events_of_any_length() {
+    let mut random = Random::new(10);
+    let mut trades = 0;
+    for _ in 0..200_000 {
+        let text = some_event(&mut random);
+        let quick = quick_message(text.as_bytes());
+        let general = read_message(text.as_bytes());
+        if let Some(event) = quick {
+            assert_eq!(ServerMessage::Trade(event), general, "{text}");
+            trades += 1;
+        }
+    }
+    assert!(trades > 5_000, "{trades}");
 }
 
 #[test]
