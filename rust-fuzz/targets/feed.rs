@@ -11,7 +11,9 @@ use rangebar_core::tick::Tick;
 use rangebar_fuzz::Source;
 
 const SYMBOL: &str = "PROMISEUSDT";
-const TRADES: i64 = 120;
+/// Few, since nearly each of them closes a bar: what an input costs is the reading of their text.
+const TRADES: i64 = 48;
+const SHORT_PAGE: usize = 6;
 const THRESHOLDS_DBPS: [u32; 2] = [40, 170];
 
 fn tick(id: i64) -> Tick {
@@ -57,42 +59,48 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Every trade as a frame, and as a row of a page.
-static EVENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let text = |id| {
-        format!(
-            r#"{{"e":"aggTrade","E":1700000000000,"s":"{SYMBOL}",{}}}"#,
-            fields(id)
-        )
-    };
-    (0..TRADES)
-        .map(|id| frame(1, text(id).as_bytes()))
-        .collect()
-});
-static ROWS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    (0..TRADES)
-        .map(|id| format!("{{{}}}", fields(id)))
-        .collect()
-});
-
-fn events(from: usize, len: usize) -> Vec<u8> {
-    EVENTS
-        .iter()
-        .skip(from)
-        .take(len)
-        .flatten()
-        .copied()
-        .collect()
+/// The trades of the tape one after the other, each in one form.
+struct Tape {
+    bytes: Vec<u8>,
+    /// Where each trade begins, and where the last one ends.
+    starts: Vec<usize>,
 }
 
-fn page(from: i64, len: usize) -> String {
-    let rows: Vec<_> = ROWS
-        .iter()
-        .skip(from as usize)
-        .take(len)
-        .map(String::as_str)
-        .collect();
-    format!("[{}]", rows.join(","))
+impl Tape {
+    fn new(form: impl Fn(i64) -> Vec<u8>) -> Self {
+        let (mut bytes, mut starts) = (Vec::new(), vec![0]);
+        for id in 0..TRADES {
+            bytes.extend(form(id));
+            starts.push(bytes.len());
+        }
+        Self { bytes, starts }
+    }
+
+    /// The trades of up to `len` ids from `from` on.
+    fn part(&self, from: usize, len: usize) -> &[u8] {
+        let last = self.starts.len() - 1;
+        let to = (from + len).min(last);
+        &self.bytes[self.starts[from.min(last)]..self.starts[to]]
+    }
+}
+
+/// Made once: an input is to be about the rule, and not about making text.
+static FRAMES: LazyLock<Tape> = LazyLock::new(|| {
+    Tape::new(|id| {
+        let text = format!(
+            r#"{{"e":"aggTrade","E":1700000000000,"s":"{SYMBOL}",{}}}"#,
+            fields(id)
+        );
+        frame(1, text.as_bytes())
+    })
+});
+static ROWS: LazyLock<Tape> =
+    LazyLock::new(|| Tape::new(|id| format!("{{{}}},", fields(id)).into_bytes()));
+
+fn page(from: i64, len: usize) -> Vec<u8> {
+    let rows = ROWS.part(from as usize, len);
+    let rows = rows.strip_suffix(b",").unwrap_or(rows);
+    [b"[", rows, b"]"].concat()
 }
 
 /// The bars of the tape after a position, and the one that is forming at its end.
@@ -166,8 +174,8 @@ impl Run {
 
     fn send(&mut self, source: &mut Source<'_>) {
         let connection = self.connection(source.byte());
-        let (from, len) = (source.byte() % TRADES as u8, source.byte() % 16);
-        let bytes = events(from.into(), len.into());
+        let (from, len) = (source.byte() % TRADES as u8, source.byte() % 12);
+        let bytes = FRAMES.part(from.into(), len.into());
         let size = usize::from(source.byte()) * 4 + 1;
         bytes
             .chunks(size)
@@ -193,15 +201,16 @@ impl Run {
         sequences[usize::from(choice) % sequences.len()]
     }
 
-    fn backfill(&mut self, from: i64, len: usize) {
+    /// A page that is offered again after every `appetite` bars: each time it is read as a whole.
+    fn backfill(&mut self, from: i64, len: usize, appetite: usize) {
         let page = page(from, len);
         while !self
             .feed
-            .backfill(self.symbol, from, page.as_bytes())
+            .backfill(self.symbol, from, &page)
             .expect("a good page")
             .is_complete
         {
-            self.pop(1);
+            self.pop(appetite);
         }
     }
 
@@ -230,11 +239,13 @@ impl Run {
                 .expect("a known sequence"),
             13 => self.backfill(
                 i64::from(source.byte()) % TRADES,
-                usize::from(source.byte() % 50) + 1,
+                usize::from(source.byte() % 24) + 1,
+                usize::from(source.byte() % 8) + 1,
             ),
             14 => {
                 let expected = self.expected(source.byte());
-                self.backfill(expected, usize::from(source.byte() % 50) + 1);
+                let len = usize::from(source.byte() % 24) + 1;
+                self.backfill(expected, len, usize::from(source.byte() % 8) + 1);
             }
             _ => {
                 self.feed.pop_event();
@@ -250,7 +261,7 @@ impl Run {
         info.expected.expect("started at a position")
     }
 
-    /// What REST would bring in the end.
+    /// What REST would bring in the end; in short pages, for what is read again and again is the whole page.
     fn finish(&mut self) {
         for choice in [0, 1] {
             loop {
@@ -258,7 +269,7 @@ impl Run {
                 if expected >= TRADES {
                     break;
                 }
-                self.backfill(expected, 1000);
+                self.backfill(expected, SHORT_PAGE, usize::MAX);
             }
         }
         while self.feed.is_paused() || self.feed.peek_bar().is_some() {
@@ -280,7 +291,7 @@ fuzz_target!(|data: &[u8]| {
     let mut run = Run::new(
         positions,
         usize::from(source.byte() % 6),
-        usize::from(source.byte() % 40),
+        usize::from(source.byte() % 20),
     );
     for _ in 0..200 {
         if source.is_empty() {
