@@ -136,6 +136,19 @@ async def test_acknowledging_by_hand_finishes_all_earlier_bars_of_the_lane_and_n
     assert lane_of(again, "BTCUSDT", 400) == WIDE
 
 
+async def test_an_earlier_bar_acknowledged_late_takes_nothing_back_before_it_is_written() -> None:
+    """Of bars that are written together the latest counts, in whatever order they were acknowledged."""
+    exchange, store = FakeExchange([TAPE], history=60), Watched()
+    async with stream(exchange, store, ack="manual", save_every=20) as bars:
+        got = await take(bars, 8)
+        for place in (4, 1, 3):
+            await bars.ack(got[place])
+
+        assert not [changes for changes in store.commits if saves(changes)]
+
+    assert await order(store, exchange) == got[4].last_agg_trade_id
+
+
 async def test_a_position_in_the_programs_own_database(tmp_path: Path) -> None:
     """Bar and position in one transaction of the program's; rolled back, the bar comes again, and none is lost."""
     exchange, rows = FakeExchange([TAPE], history=60), 0
