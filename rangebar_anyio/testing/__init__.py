@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._simulated._run import run_simulated_exchange
     from ._simulated._server import SimulatedExchange
     from ._simulated._venue import Limits
+    from ._source_conformance import check_trade_source
     from ._store_conformance import check_checkpoint_store
     from ._strategies import tapes, thresholds, trades
     from ._tape import AggTrade, Tape
@@ -37,6 +38,7 @@ __all__ = (
     "check_bars",
     "check_checkpoint_store",
     "check_tape",
+    "check_trade_source",
     "generate_market",
     "generate_tape",
     "random_faults",
@@ -62,6 +64,7 @@ _HOMES = {
     "check_bars": "_invariants",
     "check_checkpoint_store": "_store_conformance",
     "check_tape": "_invariants",
+    "check_trade_source": "_source_conformance",
     "generate_market": "_market",
     "generate_tape": "_market",
     "random_faults": "_simulated._random_faults",
