@@ -80,7 +80,7 @@ class CatchingUp:
 class Rotated:
     """A connection was replaced by one that delivers already.
 
-    ``reason`` is ``"age"``, ``"shutdown"`` or ``"stalled"``.
+    ``reason`` is ``"age"``, ``"shutdown"``, ``"stalled"`` or ``"silent"``: not even the server's pings came any more.
     """
 
     old: int

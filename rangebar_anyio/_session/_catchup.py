@@ -6,7 +6,8 @@ asked for side by side and pushed in order.
 
 An answer that is empty or short of what is known to exist is lag: asked for again with back-off. An answer that goes
 on with a higher id stops the sequence and is the first half of a proof; a second one, to a request with exactly the
-missing id sent at least ``evidence_apart_s`` later, is the other half. Nothing else makes a trade missing.
+missing id sent at least ``evidence_apart_s`` later, is the other half. Nothing else makes a trade missing. Where one
+page leaves ids out in several places, it is the first half for each of them, and the others are asked for side by side.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .._errors import GapUnfillableError, ProtocolError
 from .._feed_events import GapFound, IdSkipped
 from .._feed_values import PageRefused, PageResult, UnitRefused
 from ._core import Core, Symbol
-from ._page import Page, Pages
+from ._page import Page, Pages, jumps
 from ._patience import Patience
 from ._proof import Proof
 from ._rules import Request
@@ -73,8 +74,8 @@ class Catchup:
     def gap(self, event: GapFound, now: float) -> None:
         """Trades are known to be missing. While two connections overlap, the other one may bring them in a moment."""
         if self.symbol.group.overlaps:
-            when = now + self._core.config.overlap_gap_wait_s
-            self._core.timers.set(("gap", self.sequence), when, lambda now: self._gap_stays(event, now))
+            wait_s = self._core.config.overlap_gap_wait_s
+            self._core.reading.wait(("gap", self.sequence), wait_s, now, lambda now: self._gap_stays(event, now))
         else:
             self._gap_stays(event, now)
 
@@ -118,7 +119,7 @@ class Catchup:
         if self.is_gone or self._is_pushing or self._is_waiting or self._core.is_ended:
             return
 
-        self._proof.forget_unless(self._wants.info().expected)
+        self._proof.forget_below(self._wants.info().expected)
 
         if self._wants.next_from() is None:
             if self._wants.span() <= 0 and not self._wants.probe:
@@ -146,6 +147,7 @@ class Catchup:
 
         page = self._wants.page_for(self, from_id)
         page.is_sent, page.sent_at = True, now
+        self._wants.pages_beside(self, now)
         self._wants.probe = False
         self._story.began(page.from_id, now)
 
@@ -225,7 +227,7 @@ class Catchup:
         info = self._wants.info()
         is_full = result.rows + result.refused >= self._core.rules.page_rows
         has_progress = info.expected != page.expected_before
-        self._proof.forget_unless(info.expected)
+        self._proof.forget_below(info.expected)
 
         if has_progress:
             self._patience.reset()
@@ -233,11 +235,14 @@ class Catchup:
         if result.taken and self._is_quiet:
             self._recovery.on_brought(self.symbol, now)
 
-        due = self._proof.due
+        due = self._proof.due(info.expected)
 
         if due is not None and due > now:
             self._pages.drop()
             self._wait_until(due)
+        elif due is not None and page.from_id != info.expected:
+            # Another page asks for the id itself, or will.
+            return
         elif info.expected is not None and self._wants.target(info) >= info.expected:
             if not is_full or not has_progress:
                 self._lags(has_progress, now)
@@ -253,7 +258,8 @@ class Catchup:
         if has_progress:
             return
 
-        delay = self._patience.after_lag(now)
+        # Nothing is asked while the reader is away, so that time proves no lag.
+        delay = self._patience.after_lag(self._core.reading.time(now))
 
         if delay is None:
             self._core.fail(self._unfillable("REST does not serve them in time"))
@@ -270,12 +276,17 @@ class Catchup:
             return
 
         to_id = self._proof.add(event.expected, event.next_id, asked_id=page.from_id, sent_at=page.sent_at, now=now)
+        self._note_further(event, page, now)
 
         if to_id is not None:
             self._declare(to_id)
-        elif not self._pages and self._proof.due is not None:
+        elif not self._pages and (due := self._proof.due(event.expected)) is not None:
             # Another sequence's page said so; ours has to ask at the proper time.
-            self._wait_until(self._proof.due)
+            self._wait_until(due)
+
+    def _note_further(self, event: IdSkipped, page: Page, now: float) -> None:
+        ids = [found for found in page.ids(self._core.rules) if found >= event.next_id]
+        self._proof.note(jumps(ids), ids, now)
 
     def _declare(self, to_id: int) -> bool:
         """Go on behind what does not exist; False while there is no room for the bars of held trades."""

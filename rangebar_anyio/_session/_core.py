@@ -10,6 +10,7 @@ from ._actions import Action, Fail, Notify
 from ._budget import Bucket, Budget
 from ._counters import Counters
 from ._feedlike import FeedLike
+from ._reading import Reading
 from ._rules import VenueRules
 from ._timers import Timers
 from ._values import Lane, Resume, SessionConfig
@@ -75,6 +76,7 @@ class Core:
         self.random = random
         self.jitter = random if config.policy.jitter else None
         self.timers = Timers()
+        self.reading = Reading(self.timers)
         self.counters = Counters()
         self.actions: list[Action] = []
         self.lanes: list[LaneState] = []

@@ -55,7 +55,7 @@ class FirstTrade:
     @property
     def due(self) -> float | None:
         """When the request may be sent that proves ids missing; ``None`` while another one is to be sent at once."""
-        return self._proof.due
+        return self._proof.due(self._floor)
 
     def from_id(self) -> int:
         """The id to ask for next."""
@@ -98,7 +98,7 @@ class FirstTrade:
             self._skipped = min(self._skipped, max(asked_id, self._floor))
             self._prove(found, asked_id, sent_at, now)
 
-        self._proof.forget_unless(self._floor)
+        self._proof.forget_below(self._floor)
         is_news |= self._skipped != before
 
         if is_news:

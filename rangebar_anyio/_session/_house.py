@@ -20,9 +20,6 @@ from ._errand import Errand, Job
 from ._rules import Meaning, Verdict
 
 _FIREWALL_WAIT_S = 300.0
-_BREAKER_AFTER = 5
-_FIRST_WAIT_S = 1.0
-_LONGEST_WAIT_S = 30.0
 
 
 class House:
@@ -35,7 +32,9 @@ class House:
         self._requests = 0
         self._under_way: dict[int, Job] = {}
         self._in_house = 0
-        self._breaker = CircuitBreaker(_BREAKER_AFTER, Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S, core.jitter))
+        config = core.config
+        waits = Backoff(config.breaker_first_wait_s, config.breaker_max_wait_s, core.jitter)
+        self._breaker = CircuitBreaker(config.breaker_after, waits)
 
     @property
     def is_waiting(self) -> bool:

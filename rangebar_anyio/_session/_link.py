@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._heartbeat import Heartbeat
 from ._watch import Silence
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ class Link:
         unsent: symbols of each SUBSCRIBE that is still to be sent.
         unanswered: numbers of those that were sent.
         heard_before: trades and pings up to its confirmation.
-        give_up_at: when it has to have brought something.
+        confirmed_at: when it was confirmed, on the clock of ``Reading``, if it is to take another one's place.
+        heartbeat: what was last heard of it, pings and all.
         silence: what was last heard of it.
     """
 
     __slots__ = (
-        "conn", "give_up_at", "group", "heard_before", "is_confirmed", "is_doomed", "is_open", "silence", "unanswered",
-        "unsent", "why",
+        "confirmed_at", "conn", "group", "heard_before", "heartbeat", "is_confirmed", "is_doomed", "is_open", "silence",
+        "unanswered", "unsent", "why",
     )  # fmt: skip
 
     def __init__(self, conn: int, group: Group, why: str) -> None:
@@ -43,8 +45,9 @@ class Link:
         self.unsent: list[list[str]] = []
         self.unanswered: set[int] = set()
         self.heard_before = 0
-        self.give_up_at = 0.0
+        self.confirmed_at = 0.0
         self.silence = Silence()
+        self.heartbeat = Heartbeat()
 
 
 class Group:

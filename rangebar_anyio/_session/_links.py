@@ -18,7 +18,8 @@ from ._rotation import Rotation
 from ._values import ConnectFailure
 
 _REFUSED_WAIT_S = 300.0
-_REFUSALS = (403, 429)
+_LONGEST_REFUSAL_S = 7 * 86_400.0
+_REFUSALS = (403, 418, 429)
 _GROUP_SPREAD_S = 0.2
 _WORTH_TELLING_S = 0.5
 
@@ -108,8 +109,10 @@ class Links:
             return
 
         if failure.status in _REFUSALS:
-            self._core.budget.connects_used_up(now, _REFUSED_WAIT_S)
-            self._core.tell(Waiting("connect", _REFUSED_WAIT_S, failure.text))
+            wait_s = _REFUSED_WAIT_S if failure.retry_after_s is None else failure.retry_after_s
+            wait_s = min(wait_s, _LONGEST_REFUSAL_S)
+            self._core.budget.connects_used_up(now, wait_s)
+            self._core.tell(Waiting("connect", wait_s, failure.text))
 
         self.ended(conn, failure.text, now)
 
@@ -136,9 +139,10 @@ class Links:
             when = now + core.rules.message_interval_s
             core.timers.set(("subscribe", link.conn), when, lambda now: self._subscribe(link, now))
 
-        core.timers.set(
+        core.reading.wait(
             ("link", link.conn),
-            now + core.config.subscribe_timeout_s,
+            core.config.subscribe_timeout_s,
+            now,
             lambda now: self.close(link, 1000, "SUBSCRIBE was not answered", now),
         )
 
@@ -203,12 +207,13 @@ class Links:
         core = self._core
         policy = core.config.policy
 
-        if policy.max_attempts is not None and group.backoff.attempts >= policy.max_attempts:
-            core.fail(ConnectionLostError(core.rules.venue, reason, group.backoff.attempts))
+        if core.is_paused:
+            # Nobody has read what it brought, so its loss is no failure.
+            group.deferred = why
             return
 
-        if core.is_paused:
-            group.deferred = why
+        if policy.max_attempts is not None and group.backoff.attempts >= policy.max_attempts:
+            core.fail(ConnectionLostError(core.rules.venue, reason, group.backoff.attempts))
             return
 
         spread = _GROUP_SPREAD_S * group.index if len(self.groups) > 1 else 0.0
@@ -218,7 +223,7 @@ class Links:
 
     def forget(self, link: Link) -> None:
         """A connection is gone: nothing about it is waited for."""
-        for kind in ("link", "subscribe", "age", "silent"):
+        for kind in ("link", "subscribe", "age", "silent", "pulse"):
             self._core.timers.cancel((kind, link.conn))
 
         del self._links[link.conn]

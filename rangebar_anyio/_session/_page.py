@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._catchup import Catchup
     from ._house import House
+    from ._rules import VenueRules
 
 
 class Page:
     """One request: to be sent, under way, or answered and waiting for its turn."""
 
-    __slots__ = ("body", "catchup", "expected_before", "from_id", "is_sent", "sent_at")
+    __slots__ = ("_ids", "body", "catchup", "expected_before", "from_id", "is_sent", "sent_at")
 
     def __init__(self, catchup: Catchup, from_id: int) -> None:
         self.catchup = catchup
@@ -22,11 +25,22 @@ class Page:
         self.sent_at = 0.0
         self.body: bytes | None = None
         self.expected_before: int | None = None
+        self._ids: list[int] | None = None
 
     def answered(self, body: bytes, now: float) -> None:
         """Wait for the pages before it."""
         self.body = body
         self.catchup.push(now)
+
+    def ids(self, rules: VenueRules) -> list[int]:
+        """The ids that the answer names, in order; none at all if they cannot be told."""
+        if self._ids is None:
+            try:
+                self._ids = [found.trade_id for found in rules.read_trades(self.body or b"")]
+            except (ValueError, RecursionError):
+                self._ids = []
+
+        return self._ids
 
     def failed(self, _text: str, now: float) -> None:
         """To be sent again later."""
@@ -42,6 +56,11 @@ class Page:
         """Not to be sent again."""
         self.is_sent = False
         self.catchup.unlisted(now)
+
+
+def jumps(ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Where ids leave others out: the first one left out, and the one they go on with."""
+    return [(before + 1, after) for before, after in pairwise(ids) if after > before + 1]
 
 
 class Pages:
@@ -87,7 +106,7 @@ class Pages:
 
     def send_again(self, page: Page) -> None:
         """An answer was of no use."""
-        page.body = None
+        page.body = page._ids = None
         page.is_sent = False
         self._house.done()
 
@@ -102,4 +121,4 @@ class Pages:
         self._pages.clear()
 
 
-__all__ = ("Page", "Pages")
+__all__ = ("Page", "Pages", "jumps")

@@ -49,6 +49,7 @@ class Reader:
 
     def _leave(self, now: float) -> None:
         self._since = now
+        self._core.reading.leave(now)
         self._core.counters.pauses += 1
         self._core.timers.set("away", now + self._core.config.reader_away_after_s, self._tell)
 
@@ -57,6 +58,7 @@ class Reader:
         self._core.tell(ReaderAway(now - self._since))
 
     def _return(self, now: float) -> None:
+        self._core.reading.come_back(now)
         self._core.counters.away_s += now - self._since
         self._core.timers.cancel("away")
 

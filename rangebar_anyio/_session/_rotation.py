@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .._events import Rotated
 from ._actions import Disconnect
 from ._core import Core
+from ._heartbeat import SILENT
 from ._link import Group, Link
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Rotation:
         if link.group.next is link:
             info = core.feed.connection(link.conn)
             link.heard_before = info.trades + info.pings
-            link.give_up_at = now + _PINGS_TO_WAIT * core.rules.ping_interval_s
+            link.confirmed_at = core.reading.time(now)
             self._look(link, now)
 
     def _lifetime(self) -> float:
@@ -61,11 +62,19 @@ class Rotation:
         info = core.feed.connection(link.conn)
 
         if info.trades + info.pings > link.heard_before:
-            core.timers.set(("link", link.conn), now + core.config.overlap_s, lambda now: self._take_over(link, now))
-        elif now >= link.give_up_at:
-            self._links.close(link, 1000, "it was confirmed and brings nothing", now)
+            # What the old one has brought meanwhile needs to be read, too.
+            core.reading.wait(("link", link.conn), core.config.overlap_s, now, lambda now: self._take_over(link, now))
+        elif not core.reading.left(link.confirmed_at, _PINGS_TO_WAIT * core.rules.ping_interval_s, now):
+            self._give_up(link, now)
         else:
             core.timers.set(("link", link.conn), now + _LOOK_EVERY_S, lambda now: self._look(link, now))
+
+    def _give_up(self, link: Link, now: float) -> None:
+        if link.why == SILENT:
+            # The old one brings as little, and this one has at least been answered lately.
+            self._take_over(link, now)
+        else:
+            self._links.close(link, 1000, "it was confirmed and brings nothing", now)
 
     def _take_over(self, link: Link, now: float) -> None:
         group = link.group

@@ -9,7 +9,7 @@ What it is made of:
 - ``Links``: connections, subscriptions, rotation, back-off;
 - ``Recovery`` with one ``Catchup`` per sequence: what is missing and how it is fetched, what does not exist;
 - ``House``: which request may be sent now; ``Budget``: what the exchange's limits leave for it;
-- ``Watch``: silence; ``Reader``: a reader that takes no bars; ``Opening``: where lanes begin.
+- ``Watch`` and ``Heartbeats``: silence; ``Reader``: a reader that takes no bars; ``Opening``: where lanes begin.
 
 Each input ends with the same three steps: handle the feed's events, send what may be sent, handle what came of that.
 """
@@ -26,6 +26,7 @@ from ._budget import Budget
 from ._core import Core, Symbol
 from ._events_in import EventsIn
 from ._feedlike import FeedLike
+from ._heartbeat import Heartbeats
 from ._house import House
 from ._link import Group, Link
 from ._links import Links
@@ -84,6 +85,7 @@ class Session:
         self._links = Links(core, self._confirmed, self._lost)
         self._recovery = Recovery(core, self._house, self._drain, self._brought)
         self._watch = Watch(core, self._links, self._recovery)
+        self._heartbeats = Heartbeats(core, self._links)
         self._opening = Opening(core, self._house, self._recovery)
         self._snapshots = Snapshots(core)
         self._reader = Reader(core, self._recovery, self._back)
@@ -274,11 +276,11 @@ class Session:
         self._watch.on_brought(symbol, now)
 
     def _back(self, now: float) -> None:
-        self._watch.resume(now)
         self._links.resume(now)
 
     def _confirmed(self, link: Link, now: float) -> None:
         self._watch.on_confirmed(link, now)
+        self._heartbeats.on_confirmed(link, now)
 
         for symbol in link.group.symbols:
             self._recovery.probe(symbol, now)

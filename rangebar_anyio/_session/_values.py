@@ -64,10 +64,14 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailure:
-    """Why a websocket could not be opened: ``status`` of the HTTP answer, if there was one, and a text for people."""
+    """Why a websocket could not be opened: ``status`` of the HTTP answer, if there was one, and a text for people.
+
+    ``retry_after_s`` is how long the answer says to wait, if it does.
+    """
 
     text: str
     status: int | None = None
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,9 @@ class SessionConfig:
         reader_away_after_s: a bar queue that is full for so long is worth an event.
         snapshot_every_s: how often forming bars are saved; ``None`` for never.
         pages: REST pages in the house at once.
+        breaker_after: so many requests in a row without a usable answer, and only one at a time tries again.
+        breaker_first_wait_s: how long requests wait then; twice as long after each one that fails.
+        breaker_max_wait_s: the longest such wait.
     """
 
     policy: ReconnectPolicy = field(default_factory=ReconnectPolicy)
@@ -109,6 +116,9 @@ class SessionConfig:
     reader_away_after_s: float = 5.0
     snapshot_every_s: float | None = None
     pages: int = 8
+    breaker_after: int = 5
+    breaker_first_wait_s: float = 1.0
+    breaker_max_wait_s: float = 30.0
 
 
 __all__ = ("ConnectFailure", "FromId", "FromTime", "Lane", "Live", "Resume", "SessionConfig", "Start", "TimeUnit")

@@ -62,7 +62,7 @@ class Wants:
             return info.expected if self.probe or target >= info.expected else None
 
         # A proof wants the answer to one id; what is behind it cannot be pushed before.
-        if self._proof.due is not None or len(self._pages) >= self._core.config.pages:
+        if self._proof.due(info.expected) is not None or len(self._pages) >= self._core.config.pages:
             return None
 
         from_id = self._pages.last_from_id + self._core.rules.page_rows
@@ -80,6 +80,15 @@ class Wants:
             page.from_id = max(from_id, self.info().expected or from_id)
 
         return page
+
+    def pages_beside(self, catchup: Catchup, now: float) -> None:
+        """Ask for what else the first answer left out along with the id expected."""
+        expected = self.info().expected
+        due = self._proof.due(expected)
+
+        if expected is not None and due is not None and due <= now and len(self._pages) == 1:
+            for from_id in self._proof.others(expected, now)[: self._core.config.pages - 1]:
+                self._pages.add(Page(catchup, from_id))
 
 
 __all__ = ("Wants",)

@@ -27,7 +27,7 @@ class Silence:
 
     Attributes:
         count: trades that sockets had brought by the last look.
-        heard_at: when that had last grown, or when silence began to count.
+        heard_at: when that had last grown, or when silence began to count, on the clock of ``Reading``.
         quiet_s: the silence after which REST is asked next.
     """
 
@@ -46,7 +46,6 @@ class Watch:
         self._core = core
         self._links = links
         self._recovery = recovery
-        self._since = 0.0
 
     def on_confirmed(self, link: Link, now: float) -> None:
         """A connection should bring trades from here on."""
@@ -60,37 +59,40 @@ class Watch:
             first = self._core.config.quiet_after_s / _LOOKS * self._core.random.random()
             self._later(symbol, now + first)
 
-    def resume(self, now: float) -> None:
-        """The reader is back: silence counts from here, since nothing was read."""
-        self._since = now
-
     def _count(self, symbol: Symbol) -> int:
         info = self._core.feed.symbol(symbol.number)
         return info.live_trades + info.duplicates
 
     def _hear(self, watch: Silence, count: int, now: float) -> None:
         watch.count = count
-        watch.heard_at = now
+        watch.heard_at = self._core.reading.time(now)
         watch.quiet_s = self._core.config.quiet_after_s
 
     def _later(self, symbol: Symbol, when: float) -> None:
         self._core.timers.set(("quiet", symbol.number), when, lambda now: self._look(symbol, now))
 
     def _look(self, symbol: Symbol, now: float) -> None:
-        config, watch = self._core.config, symbol.silence
+        watch = symbol.silence
         count = self._count(symbol)
-        due = max(watch.heard_at, self._since) + watch.quiet_s
 
         if count != watch.count:
             self._hear(watch, count, now)
-        elif now >= due and not self._core.is_paused and self._is_live(symbol):
+        elif not self._left(watch, now) and self._is_live(symbol):
             self._ask(symbol, now)
-            watch.heard_at = now
-            watch.quiet_s = min(2 * watch.quiet_s, config.quiet_after_max_s)
+            self._double(watch, now)
 
-        due = max(watch.heard_at, self._since) + watch.quiet_s
-        step = now + watch.quiet_s / _LOOKS
-        self._later(symbol, min(step, due) if due > now else step)
+        self._later(symbol, now + self._step(watch, now))
+
+    def _left(self, watch: Silence, now: float) -> float:
+        return self._core.reading.left(watch.heard_at, watch.quiet_s, now)
+
+    def _step(self, watch: Silence, now: float) -> float:
+        step = watch.quiet_s / _LOOKS
+        return min(step, self._left(watch, now) or step)
+
+    def _double(self, watch: Silence, now: float) -> None:
+        watch.heard_at = self._core.reading.time(now)
+        watch.quiet_s = min(2 * watch.quiet_s, self._core.config.quiet_after_max_s)
 
     @staticmethod
     def _is_live(symbol: Symbol) -> bool:
@@ -108,14 +110,11 @@ class Watch:
         link, count = symbol.group.current, self._count(symbol)
 
         if link is not None:
-            when = now + self._core.config.stalled_grace_s
-            self._core.timers.set(("suspect", symbol.number), when, lambda now: self._judge(symbol, link, count, now))
+            key, grace_s = ("suspect", symbol.number), self._core.config.stalled_grace_s
+            self._core.reading.wait(key, grace_s, now, lambda now: self._judge(symbol, link, count, now))
 
     def _judge(self, symbol: Symbol, link: Link, count: int, now: float) -> None:
         if symbol.group.current is not link or self._count(symbol) != count or symbol.group.next is not None:
-            return
-
-        if self._core.is_paused:
             return
 
         self._core.counters.stalls += 1
@@ -125,10 +124,7 @@ class Watch:
     # A connection as a whole.
 
     def _look_at_link_later(self, link: Link, now: float) -> None:
-        watch = link.silence
-        due = max(watch.heard_at, self._since) + watch.quiet_s
-        step = now + watch.quiet_s / _LOOKS
-        when = min(step, due) if due > now else step
+        when = now + self._step(link.silence, now)
         self._core.timers.set(("silent", link.conn), when, lambda now: self._look_at_link(link, now))
 
     def _look_at_link(self, link: Link, now: float) -> None:
@@ -137,9 +133,8 @@ class Watch:
 
         if count != watch.count:
             self._hear(watch, count, now)
-        elif now >= max(watch.heard_at, self._since) + watch.quiet_s and not self._core.is_paused:
-            watch.heard_at = now
-            watch.quiet_s = min(2 * watch.quiet_s, self._core.config.quiet_after_max_s)
+        elif not self._left(watch, now):
+            self._double(watch, now)
 
             # Those that traded most say soonest whether the market or the connection is quiet.
             for symbol in sorted(link.group.symbols, key=self._count, reverse=True)[:_SAMPLE]:

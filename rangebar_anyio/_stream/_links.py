@@ -28,7 +28,7 @@ from .._sources._websocket import RawWebSocket
 __all__ = ("Links", "Listener")
 
 #: What one read takes from a socket at most: enough for a burst, little enough to stay fair.
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 16
 
 
 class Listener(Protocol):
@@ -147,7 +147,7 @@ class Links:
                 finally:
                     sender.cancel()
         except ConnectRefused as refusal:
-            failure = ConnectFailure(refusal.text, refusal.status or None)
+            failure = ConnectFailure(refusal.text, refusal.status or None, refusal.retry_after_s)
             session.connect_failed(conn, failure, anyio.current_time())
             self.settle()
 

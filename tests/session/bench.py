@@ -144,6 +144,10 @@ class Bench:
         """The socket brings trades."""
         self.read(conn, events([row(number) for number in ids], symbol))
 
+    def ping(self, conn: int) -> None:
+        """The server pings."""
+        self.read(conn, frame(b"are you there", 9))
+
     def end(self, conn: int, reason: str = "end of stream") -> None:
         self.session.disconnected(conn, reason, self.now)
         self.collect()

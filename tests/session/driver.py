@@ -72,6 +72,7 @@ class Driver:
         self.error: Exception | None = None
         self.reader_away_until = 0.0
         self.banned_until = 0.0
+        self.no_connect_until = 0.0
         self.most_requests = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -175,6 +176,10 @@ class Driver:
     def _do(self, action: Action) -> None:
         match action:
             case Connect():
+                if self.now < self.no_connect_until:
+                    told = f"told to wait until {self.no_connect_until}"
+                    self.exchange.broken.append(f"an attempt to connect at {self.now}, {told}")
+
                 self._own(self._latency(), lambda: self._handshake(action.conn))
             case SendText():
                 self._own(self._latency(), lambda: self._sent(action))
@@ -203,13 +208,16 @@ class Driver:
         return self.random.uniform(0.2, 2.0) * LATENCY_S
 
     def _handshake(self, conn: int) -> None:
-        status = self.exchange.connect(conn, self.now)
+        refusal = self.exchange.connect(conn, self.now)
 
-        if status is None:
+        if refusal is None:
             self.session.connected(conn, self.now)
-        else:
-            text = f"HTTP {status}" if status else "network unreachable"
-            self.session.connect_failed(conn, ConnectFailure(text, status or None), self.now)
+            return
+
+        status, wait_s = refusal
+        self.no_connect_until = max(self.no_connect_until, self.now + (wait_s or 0.0))
+        text = f"HTTP {status}" if status else "network unreachable"
+        self.session.connect_failed(conn, ConnectFailure(text, status or None, wait_s), self.now)
 
     def _sent(self, action: SendText) -> None:
         self.exchange.sent(action.conn, action.text, self.now)

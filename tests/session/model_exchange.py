@@ -72,6 +72,8 @@ class Socket:
     pending: bytearray = field(default_factory=bytearray)
     is_ended: bool = False
     """Nothing comes after what is pending."""
+    is_half_open: bool = False
+    """Nothing comes any more, and nobody says so."""
     had_garbage: bool = False
     is_cut: bool = False
     """What is pending begins in the middle of a frame."""
@@ -124,8 +126,11 @@ class ModelExchange:
 
     # Sockets.
 
-    def connect(self, conn: int, now: float) -> int | None:
-        """Answer a handshake: ``None`` opens the socket, a status refuses it, 0 is a network that fails."""
+    def connect(self, conn: int, now: float) -> tuple[int, float | None] | None:
+        """Answer a handshake: ``None`` opens the socket, else it is refused.
+
+        The status of a refusal is 0 for a network that fails; beside it stands how long it says to wait, if it does.
+        """
         self.connects.append(now)
 
         while self.connects[0] <= now - 300:
@@ -137,7 +142,8 @@ class ModelExchange:
         refused = self.active("refuse", now)
 
         if refused is not None:
-            return int(refused.strength)
+            status = int(refused.strength)
+            return status, float(int(refused.ends - now) + 1) if status in (418, 429) else None
 
         self.sockets[conn] = Socket(conn, now)
         return None
@@ -146,7 +152,7 @@ class ModelExchange:
         """A client's text message."""
         socket = self.sockets.get(conn)
 
-        if socket is None:
+        if socket is None or socket.is_half_open:
             return
 
         self._count(socket, now)
@@ -181,7 +187,7 @@ class ModelExchange:
     def ping(self, now: float) -> None:
         """Ping every client."""
         for socket in self.sockets.values():
-            if not self.active("dead", now):
+            if not self.active("dead", now) and not socket.is_half_open:
                 payload = str(now).encode()
                 socket.pings.add(payload)
                 socket.pending += frame(payload, 9)
@@ -193,7 +199,7 @@ class ModelExchange:
 
             for row in tape.rows[self.told[name] : end]:
                 for socket in self.sockets.values():
-                    if name in socket.streams and not socket.is_ended:
+                    if name in socket.streams and not (socket.is_ended or socket.is_half_open):
                         self._send(socket, name, row, now)
 
             self.told[name] = end
@@ -218,7 +224,7 @@ class ModelExchange:
             socket.pending += data
 
     def cut(self, now: float, how: str, conns: list[int] | None = None) -> None:
-        """End connections: ``eof``, ``close``, ``garbage`` or ``shutdown``, which only announces it."""
+        """End connections: ``eof``, ``close``, ``garbage``, ``half-open``, or ``shutdown``, which only announces it."""
         for conn in list(self.sockets) if conns is None else conns:
             socket = self.sockets.get(conn)
 
@@ -227,6 +233,10 @@ class ModelExchange:
 
             if how == "shutdown":
                 socket.pending += frame(b'{"e":"serverShutdown","E":1770123456789}')
+                continue
+
+            if how == "half-open":
+                socket.is_half_open = True
                 continue
 
             if how == "close":

@@ -77,6 +77,7 @@ class ModelSequence:
 @dataclass
 class ModelConnection:
     data: bytearray = field(default_factory=bytearray)
+    bytes: int = 0
     trades: int = 0
     pings: int = 0
     is_closed: bool = False
@@ -152,6 +153,7 @@ class ModelFeed:
     def receive_data(self, connection: int, data: bytes) -> FeedSummary:
         state = self.connections[connection]
         state.data += data
+        state.bytes += len(data)
 
         while not state.is_closed and (found := _frame(state.data)) is not None:
             opcode, payload, size = found
@@ -357,7 +359,7 @@ class ModelFeed:
 
     def connection(self, connection: int) -> ConnectionInfo:
         state = self.connections[connection]
-        return ConnectionInfo(0, 0, state.trades, 0, 0, state.pings, 0, 0, state.is_closed, False)
+        return ConnectionInfo(state.bytes, 0, state.trades, 0, 0, state.pings, 0, 0, state.is_closed, False)
 
     def lane(self, lane: int) -> LaneInfo:
         state = self.lanes[lane]

@@ -22,9 +22,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBBTC")
 THRESHOLDS = (20, 60, 150, 400)
 PATIENCE_S = 8_000.0
 OLD_S = 210.0
+QUIET_S = 600.0
 
 STATES = ("dead", "silent", "lossy", "again", "swap", "rest", "lag", "stale", "limited", "refuse", "mute")
-MOMENTS = ("eof", "close", "garbage", "shutdown", "kill", "away", "suspend")
+MOMENTS = ("eof", "close", "garbage", "half-open", "shutdown", "kill", "away", "suspend")
 
 
 def fault_times(random: Random, seconds: float) -> list[float]:
@@ -49,7 +50,7 @@ def make_fault(random: Random, begins: float, symbols: Sequence[str]) -> Fault:
     if kind in ("lag", "stale"):
         strength = random.choice((0.3, 3.0, 30.0, 200.0))
     elif kind == "refuse":
-        strength = random.choice((0, 0, 0, 403, 429, 503))
+        strength = random.choice((0, 0, 0, 403, 418, 429, 503))
     elif kind == "limited":
         strength = random.choice((0, 1))
 
@@ -162,9 +163,11 @@ class Schedule:
         return problems + self._left_over()
 
     def _left_over(self) -> list[str]:
-        """Once everything is quiet, nothing is held, and the feed holds trades only for fetches that there are."""
+        """Once everything is quiet, nothing is held, the feed holds trades only for fetches that there are, and no
+        connection is half-open.
+        """
         driver = self.driver
-        driver.run(driver.now + 100.0)
+        driver.run(driver.now + QUIET_S)
         catchups = [catchup for symbol in driver.session._core.symbols for catchup in symbol.catchups.values()]
         forgotten = [
             catchup.sequence
@@ -172,7 +175,20 @@ class Schedule:
             if driver.feed.sequence(catchup.sequence).is_fetching != catchup._is_fetching
         ]
         held = driver.session.stats(driver.now).trades_held
-        return [f"sequences {forgotten} are left fetching, {held} trades held"] if held or forgotten else []
+        problems = [f"sequences {forgotten} are left fetching, {held} trades held"] if held or forgotten else []
+        return problems + [f"connection {conn} is half-open and was left so" for conn in self._half_open()]
+
+    def _half_open(self) -> list[int]:
+        """Connections that are dead and could be known to be: two in a row without a single ping say nothing."""
+        driver = self.driver
+        links = [
+            driver.session._links.get(conn) for conn, socket in self.exchange.sockets.items() if socket.is_half_open
+        ]
+        return [
+            link.conn
+            for link in links
+            if link is not None and (link.why != "silent" or driver.feed.connection(link.conn).pings)
+        ]
 
     def _is_done(self) -> bool:
         return all(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from rangebar_anyio._events import Disconnected, ReaderAway, ReaderBack, Stalled
-from rangebar_anyio._session import Connect, Disconnect, Fetch, SaveSnapshots
-from tests.feed.wire import event, offline, row, tape
+import pytest
+
+from rangebar_anyio._events import Disconnected, GapFound, ReaderAway, ReaderBack, Stalled
+from rangebar_anyio._session import Connect, Disconnect, Fetch, SaveSnapshots, SendText
+from tests.feed.wire import event, frame, offline, row, tape
 from tests.session.bench import Bench, from_ids, lane, symbols_of
 
 
@@ -73,6 +76,189 @@ def test_a_connection_lost_meanwhile_is_replaced_when_the_reader_is_back() -> No
     bench.bars()
     bench.serve(250)
     assert bench.expected(1) == 251
+
+
+def reply(bench: Bench) -> bytes:
+    return frame(json.dumps({"result": None, "id": json.loads(bench.new(SendText)[-1].text)["id"]}).encode())
+
+
+def away_across_a_reconnect(seconds: float, **config: Any) -> tuple[Bench, int]:
+    """A reader who leaves while the answer to SUBSCRIBE is on its way, and comes back after so long."""
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, **config)
+    conn = bench.one(Connect).conn
+    bench.session.connected(conn, bench.now)
+    bench.collect()
+    bench.wait(9)
+    bench.answer(bench.new(Fetch)[0], tape(100, 400))
+    assert bench.session.is_paused
+    bench.wait(seconds)
+    bench.bars()
+    assert not bench.session.is_paused
+    return bench, conn
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0, 3600.0])
+def test_an_answer_to_subscribe_is_waited_for_from_the_readers_return(seconds: float) -> None:
+    bench, conn = away_across_a_reconnect(seconds)
+    assert bench.all(Disconnect) == []
+    bench.wait(9.9)
+    bench.read(conn, reply(bench))
+    bench.wait(30)
+    assert bench.all(Disconnect) == []
+    assert bench.session.stats(bench.now).connections == 1
+
+
+def test_one_that_does_not_come_then_either_is_a_reconnect() -> None:
+    bench, conn = away_across_a_reconnect(3600.0)
+    bench.wait(10.1)
+    assert bench.one(Disconnect).conn == conn
+
+
+def test_a_handshake_while_the_reader_is_away_waits_likewise() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3)
+    bench.answer(bench.new(Fetch)[0], tape(100, 400))
+    assert bench.session.is_paused
+    conn = bench.one(Connect).conn
+    bench.session.connected(conn, bench.now)
+    bench.collect()
+    bench.wait(600)
+    bench.bars()
+    bench.wait(9.9)
+    assert bench.all(Disconnect) == []
+    bench.wait(0.2)
+    assert bench.one(Disconnect).conn == conn
+
+
+def test_a_newcomer_is_given_up_only_for_what_it_did_not_bring_while_it_was_read() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, rotate_after_s=50.0, rotate_spread_s=0.0)
+    old = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.wait(50)
+    new = bench.connect()
+    bench.wait(59)
+    bench.live(old, range(100, 200), "X")
+    bench.wait(3600)
+    assert bench.all(Disconnect) == []
+    bench.bars()
+    bench.wait(9)
+    bench.ping(new)
+    bench.wait(5.5)
+    assert bench.one(Disconnect).conn == old
+
+
+def test_an_overlap_lasts_until_the_old_connection_was_read_to_its_end() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, rotate_after_s=50.0, rotate_spread_s=0.0)
+    old = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.wait(50)
+    new = bench.connect()
+    bench.ping(new)
+    bench.live(old, range(100, 200), "X")
+    assert bench.session.is_paused
+    bench.wait(600)
+    assert bench.all(Disconnect) == []
+    bench.bars()
+    bench.wait(4.9)
+    assert bench.all(Disconnect) == []
+    bench.wait(0.6)
+    assert bench.one(Disconnect).conn == old
+
+
+def test_a_gap_of_an_overlap_waits_for_what_lies_unread() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3, rotate_after_s=50.0, rotate_spread_s=0.0)
+    old = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.wait(50)
+    new = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.live(new, [102], "Y")
+    bench.live(old, range(100, 200), "X")
+    assert bench.session.is_paused
+    bench.wait(600)
+    bench.bars()
+    bench.wait(0.4)
+    assert bench.new(Fetch) == []
+    bench.live(old, [100, 101, 102], "Y")
+    bench.wait(1)
+    assert bench.new(Fetch) == []
+    assert bench.told(GapFound) == []
+
+
+def test_a_socket_is_not_called_stalled_for_what_lies_unread() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3)
+    conn = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    # REST brings a trade of Y after quiet, and the reader leaves before the socket can.
+    while bench.expected(1) != 101:
+        bench.wait(1)
+
+        for fetch in bench.new(Fetch):
+            bench.answer(fetch, [row(100)] if symbols_of([fetch]) == ["Y"] else [])
+
+    bench.live(conn, range(100, 200), "X")
+    assert bench.session.is_paused
+    bench.wait(600)
+    bench.bars()
+    bench.wait(4.9)
+    bench.live(conn, [100], "Y")
+    bench.wait(10)
+    assert bench.told(Stalled) == []
+
+
+def test_one_that_brings_nothing_after_the_return_either_is_stalled() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3)
+    conn = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    while bench.expected(1) != 101:
+        bench.wait(1)
+
+        for fetch in bench.new(Fetch):
+            bench.answer(fetch, [row(100)] if symbols_of([fetch]) == ["Y"] else [])
+
+    bench.live(conn, range(100, 200), "X")
+    bench.wait(600)
+    bench.bars()
+    bench.wait(5.1)
+    assert bench.told(Stalled) == [Stalled(conn, "Y")]
+
+
+def test_a_reader_who_rests_often_does_not_keep_a_silent_symbol_from_being_noticed() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3)
+    conn = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    number = 100
+
+    for _ in range(8):
+        bench.wait(15)
+        bench.live(conn, range(number, number + 100), "X")
+        number += 100
+        assert bench.session.is_paused
+        bench.wait(5)
+        bench.bars()
+        assert not bench.session.is_paused
+
+    assert "Y" in symbols_of(bench.new(Fetch))
 
 
 def test_rotation_waits_for_the_reader_too() -> None:

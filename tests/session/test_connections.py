@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from dataclasses import replace
+from math import inf
 from types import FunctionType, ModuleType
 
 import pytest
@@ -13,6 +14,7 @@ from rangebar_anyio import ConnectionLostError
 from rangebar_anyio._events import Connected, Disconnected, Rotated, Waiting
 from rangebar_anyio._reconnect import ReconnectPolicy
 from rangebar_anyio._session import (
+    Budget,
     Connect,
     ConnectFailure,
     Disconnect,
@@ -24,7 +26,7 @@ from rangebar_anyio._session import (
     SendText,
     Session,
 )
-from rangebar_anyio._sources._binance_rules import spot_rules
+from rangebar_anyio._sources._binance_rules import BinanceRules, spot_rules, usd_futures_rules
 from tests.feed.wire import event, frame, row
 from tests.session.bench import CALM, Bench, from_ids, lane
 
@@ -113,17 +115,42 @@ def test_a_server_that_sends_one_trade_and_drops_costs_no_ban() -> None:
     assert len(times) >= 450
 
 
-@pytest.mark.parametrize("status", [403, 429])
-def test_a_refused_handshake_counts_as_used_up_for_five_minutes(status: int) -> None:
+@pytest.mark.parametrize("status", [403, 418, 429])
+@pytest.mark.parametrize(("retry_after_s", "wait_s"), [(None, 300.0), (7.0, 7.0), (3600.0, 3600.0), (1e300, 604_800.0)])
+def test_a_refused_handshake_is_obeyed_or_counts_as_used_up_for_five_minutes(
+    status: int, retry_after_s: float | None, wait_s: float
+) -> None:
     bench = Bench([lane("A"), lane("B")], streams_per_connection=1)
     first, second = bench.new(Connect)
-    bench.session.connect_failed(first.conn, ConnectFailure("no", status), bench.now)
+    bench.session.connect_failed(first.conn, ConnectFailure("no", status, retry_after_s), bench.now)
     bench.session.connect_failed(second.conn, ConnectFailure("no", None), bench.now)
     bench.collect()
-    bench.wait(299.9)
+    assert bench.told(Waiting)[0] == Waiting("connect", wait_s, "no")
+    bench.wait(wait_s - 0.1)
     assert bench.new(Connect) == []
     bench.wait(1)
     assert len(bench.new(Connect)) == 2
+
+
+def test_a_refused_handshake_holds_every_stream_of_the_process_back() -> None:
+    rules = spot_rules()
+    budget = Budget(rules.limits)
+    one, other = Bench(budget=budget), Bench(budget=budget)
+    one.session.connect_failed(one.one(Connect).conn, ConnectFailure("no", 418, 50.0), one.now)
+    conn = other.connect()
+    other.end(conn)
+    other.wait(49.9)
+    assert other.new(Connect) == []
+    other.wait(0.2)
+    assert len(other.new(Connect)) == 1
+
+
+def test_a_wait_of_another_status_is_no_order() -> None:
+    bench = Bench()
+    bench.session.connect_failed(bench.one(Connect).conn, ConnectFailure("no", 503, 3600.0), bench.now)
+    bench.collect()
+    bench.wait(1)
+    assert len(bench.new(Connect)) == 1
 
 
 def test_giving_up_after_so_many_attempts_is_a_choice() -> None:
@@ -377,15 +404,116 @@ def test_a_newcomer_that_brings_nothing_is_given_up() -> None:
     assert len(bench.new(Connect)) == 1
 
 
+# Half-open sockets.
+
+
+@pytest.mark.parametrize("rules", [spot_rules(), usd_futures_rules(), replace(spot_rules(), ping_interval_s=7.0)])
+def test_a_connection_without_a_byte_for_three_intervals_of_pings_is_replaced(rules: BinanceRules) -> None:
+    """A half-open socket in a market without a trade: no read will ever say so."""
+    bench = Bench([lane("X"), lane("Y")], rules=rules)
+    old = bench.connect()
+    interval_s = rules.ping_interval_s
+    bench.wait(interval_s * 0.9)
+    bench.ping(old)
+    bench.wait(interval_s * 2.9)
+    assert bench.new(Connect) == []
+    bench.wait(interval_s * 0.21)
+    # The old one stays until the new one delivers.
+    assert bench.all(Disconnect) == []
+    new = bench.connect()
+    bench.wait(interval_s * 0.9)
+    bench.ping(new)
+    bench.wait(5.5)
+    assert bench.one(Disconnect).conn == old
+    assert bench.told(Rotated) == [Rotated(old, new, "silent")]
+
+    # Of the new one as much is expected.
+    bench.wait(interval_s * 4.1)
+    assert bench.new(Connect) != []
+
+
+@pytest.mark.parametrize("data", [frame(b"hi", 9), frame(b"{}"), event(row(50))[:30]], ids=str)
+def test_any_byte_shows_that_a_connection_is_there(data: bytes) -> None:
+    bench = Bench()
+    conn = bench.connect()
+
+    for at in range(len(data)):
+        bench.wait(55)
+        bench.read(conn, data[at : at + 1])
+
+        while bench.serve(99):
+            pass
+
+    assert bench.new(Connect) == []
+
+
+def test_a_reader_who_is_away_makes_no_connection_silent() -> None:
+    bench = Bench([lane("X", 5), lane("Y", 5)], bar_capacity=3)
+    conn = bench.connect()
+
+    while bench.serve(99):
+        pass
+
+    bench.wait(59)
+    bench.live(conn, range(100, 200), "X")
+    bench.wait(6000)
+    assert bench.session.is_paused
+    bench.bars()
+
+    # Not even what came meanwhile is at hand at once.
+    bench.wait(9)
+    bench.ping(conn)
+    bench.wait(50)
+    assert bench.all(Disconnect) == []
+    assert len(bench.all(Connect)) == 1
+    bench.wait(30)
+    assert len(bench.all(Connect)) == 2
+
+
+def test_where_something_eats_the_pings_a_quiet_connection_is_replaced_once() -> None:
+    """Two connections in a row without one: then lacking them says nothing."""
+    bench = Bench()
+    old = bench.connect()
+    bench.wait(70)
+    new = bench.connect()
+
+    for _ in range(600):
+        bench.wait(10)
+        bench.serve(99)
+
+    assert bench.told(Rotated) == [Rotated(old, new, "silent")]
+    assert len(bench.all(Connect)) == 2
+    assert [gone.conn for gone in bench.all(Disconnect)] == [old]
+    assert bench.told(Disconnected) == []
+
+    # Once one has come through, lacking them means something again.
+    bench.ping(new)
+    bench.wait(90)
+    assert len(bench.all(Connect)) == 3
+
+
+def test_an_exchange_that_never_pings_has_no_silent_connections() -> None:
+    bench = Bench(rules=replace(spot_rules(), ping_interval_s=inf))
+    bench.connect()
+    bench.wait(5000)
+    assert len(bench.all(Connect)) == 1
+
+
 def test_rotations_are_spread_and_before_24_hours() -> None:
     bench = Bench([lane(f"S{n}") for n in range(8)], streams_per_connection=1)
+    connects = bench.new(Connect)
 
-    for connect in bench.new(Connect):
+    for connect in connects:
         bench.session.connected(connect.conn, 0.0)
         bench.collect()
         bench.read(connect.conn, frame(b'{"result":null,"id":%d}' % json.loads(bench.new(SendText)[0].text)["id"]))
 
-    bench.wait(86_400)
+    for _ in range(86_400 // 50):
+        bench.wait(50)
+
+        for connect in connects:
+            bench.ping(connect.conn)
+
     again: dict[str, float] = {}
 
     for at, action in bench.log:

@@ -235,11 +235,14 @@ def test_quiet_is_asked_about_after_30_s_doubling_to_15_minutes() -> None:
 
 
 def test_a_quiet_market_is_no_fault() -> None:
-    bench, _ = settled()
+    bench, conn = settled()
 
-    for _ in range(2000):
+    for number in range(2000):
         bench.wait(5)
         bench.serve(100)
+
+        if number % 4 == 0:
+            bench.ping(conn)
 
     assert bench.all(Disconnect) == []
     assert len(bench.all(Connect)) == 1
@@ -407,6 +410,30 @@ def test_gap_timeout_turns_lag_into_an_error() -> None:
     assert 19 < bench.now - begun < 22
 
 
+def test_lag_does_not_count_while_the_reader_is_away() -> None:
+    """Nothing is asked then, so nothing lags."""
+    bench = Bench([lane("X", 5), lane("Y", 50)], bar_capacity=3, policy=replace(CALM, gap_timeout_s=20.0))
+    conn = bench.connect()
+    while bench.serve(99):
+        pass
+
+    bench.live(conn, [105], "Y")
+    bench.serve(99)
+    bench.wait(10)
+    bench.live(conn, range(100, 200), "X")
+    assert bench.session.is_paused
+    bench.wait(600)
+    bench.bars()
+    begun = bench.now
+
+    while not bench.all(Fail):
+        bench.serve(99)
+        bench.wait(0.1)
+
+    assert isinstance(bench.failure, GapUnfillableError)
+    assert 9 < bench.now - begun < 12
+
+
 def test_a_stale_replica_is_lag_and_no_evidence() -> None:
     bench, conn = settled()
     bench.live(conn, [110])
@@ -497,6 +524,126 @@ def test_a_jump_inside_a_page_is_evidence_and_not_a_new_gap() -> None:
     assert bench.expected() == 111
     assert len(bench.told(GapFound)) == 1
     assert bench.told(GapUnfillable) == [GapUnfillable("X", 105, 106)]
+
+
+def serve_all(bench: Bench, last: int, without: set[int]) -> None:
+    while bench.serve(last, without=sorted(without)):
+        pass
+
+
+def test_several_holes_of_one_page_are_proven_side_by_side() -> None:
+    """One page is the first answer for all of them; five seconds later each id is asked for, all at once."""
+    holes = {105, 106, 110, *range(120, 130), 140}
+    bench, conn = settled()
+    bench.live(conn, [200])
+    begun = bench.now
+    serve_all(bench, 200, holes)
+    assert bench.expected() == 105
+    bench.wait(4.99)
+    assert bench.new(Fetch) == []
+    bench.wait(0.02)
+    fetches = bench.new(Fetch)
+    assert from_ids(fetches) == [105, 110, 120, 140]
+
+    for fetch in reversed(fetches):
+        assert bench.told(GapUnfillable) == []
+        from_id = int(dict(fetch.params)["fromId"])
+        bench.answer(fetch, [trade for trade in tape(from_id, 200) if trade.id not in holes])
+
+    assert bench.expected() == 201
+    assert bench.now - begun < 5.1
+    assert bench.new(Fetch) == []
+    assert [(gone.first_id, gone.last_id) for gone in bench.told(GapUnfillable)] == [
+        (105, 106), (110, 110), (120, 129), (140, 140),
+    ]  # fmt: skip
+    assert bench.session.stats(bench.now).missing_trades == len(holes)
+
+
+def test_more_holes_than_places_in_the_house_take_no_further_waiting() -> None:
+    holes = set(range(102, 142, 2))
+    bench, conn = settled()
+    bench.live(conn, [201])
+    begun = bench.now
+    serve_all(bench, 201, holes)
+    bench.wait(5.01)
+    serve_all(bench, 201, holes)
+    assert bench.expected() == 202
+    assert bench.now - begun < 5.1
+    assert bench.session.stats(bench.now).missing_trades == len(holes)
+
+
+def test_each_hole_needs_its_own_second_answer() -> None:
+    """What the first answer left out and the second one to that id has is taken; nothing else is proven for it."""
+    bench, conn = settled()
+    bench.live(conn, [130])
+    serve_all(bench, 130, {105, 110, 120})
+    bench.wait(5.01)
+    first, second, third = bench.new(Fetch)
+    assert from_ids([first, second, third]) == [105, 110, 120]
+    bench.answer(first, [trade for trade in tape(105, 130) if trade.id not in (105, 110, 120)])
+    # 105 is proven. 110 was left out by two answers five seconds apart, and neither was asked for it.
+    assert bench.expected() == 110
+    bench.answer(second, [trade for trade in tape(110, 130) if trade.id != 120])
+    bench.answer(third, [trade for trade in tape(120, 130) if trade.id != 120])
+    assert bench.expected() == 131
+    assert [gone.first_id for gone in bench.told(GapUnfillable)] == [105, 120]
+
+
+def test_an_id_that_any_answer_names_is_not_missing_for_what_was_left_out_before() -> None:
+    bench, conn = settled()
+    bench.live(conn, [130])
+    serve_all(bench, 130, {105, 110})
+    bench.wait(5.01)
+    first, second = bench.new(Fetch)
+    # A hole that was none before stops the sequence, but this answer has 110.
+    bench.answer(first, [trade for trade in tape(105, 130) if trade.id not in (105, 107)])
+    assert bench.expected() == 107
+    bench.answer(second, [trade for trade in tape(110, 130) if trade.id != 110])
+    bench.wait(5.01)
+    (fetch,) = bench.new(Fetch)
+    assert from_ids([fetch]) == [107]
+    bench.answer(fetch, [trade for trade in tape(108, 130) if trade.id != 110])
+    # Its first answer counts from here, though one of ten seconds ago left it out as well.
+    assert bench.expected() == 110
+    assert bench.new(Fetch) == []
+    bench.wait(5.01)
+    bench.serve(130)
+    assert bench.expected() == 131
+    assert [gone.first_id for gone in bench.told(GapUnfillable)] == [105, 107]
+
+
+def test_lag_at_one_hole_keeps_the_others_waiting_and_proves_nothing() -> None:
+    bench, conn = settled()
+    bench.live(conn, [130])
+    serve_all(bench, 130, {105, 110})
+    bench.wait(5.01)
+    first, second = bench.new(Fetch)
+    bench.answer(second, [trade for trade in tape(110, 130) if trade.id != 110])
+    bench.answer(first, [])
+    assert bench.expected() == 105
+    assert bench.told(GapUnfillable) == []
+
+    for _ in range(20):
+        serve_all(bench, 130, {105, 110})
+        bench.wait(1)
+
+    assert bench.expected() == 131
+    assert [gone.first_id for gone in bench.told(GapUnfillable)] == [105, 110]
+
+
+def test_a_side_by_side_request_that_fails_is_sent_again() -> None:
+    bench, conn = settled()
+    bench.live(conn, [130])
+    serve_all(bench, 130, {105, 110})
+    bench.wait(5.01)
+    first, second = bench.new(Fetch)
+    bench.session.request_failed(second.request, "network unreachable", bench.now)
+    bench.collect()
+    bench.answer(first, [trade for trade in tape(105, 130) if trade.id not in (105, 110)])
+    assert bench.expected() == 110
+    bench.wait(1)
+    serve_all(bench, 130, {105, 110})
+    assert bench.expected() == 131
 
 
 def test_ids_no_longer_served_are_missing_by_the_same_proof() -> None:

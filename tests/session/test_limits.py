@@ -124,6 +124,26 @@ def test_a_rest_that_is_down_is_tried_by_one_request_at_a_time() -> None:
     assert len(bench.new(Fetch)) == 8
 
 
+def test_when_the_breaker_opens_and_how_long_it_waits_is_set() -> None:
+    bench = Bench(
+        [lane(f"S{n}") for n in range(50)], breaker_after=2, breaker_first_wait_s=0.01, breaker_max_wait_s=0.02
+    )
+    fetches = bench.new(Fetch)
+
+    for fetch in fetches[:2]:
+        bench.session.request_failed(fetch.request, "network unreachable", bench.now)
+
+    bench.collect()
+    bench.new(Fetch)
+    assert bench.told(Waiting) == [Waiting("request", 0.01, "network unreachable")]
+
+    for wait in (0.01, 0.02, 0.02):
+        bench.wait(wait - 0.001)
+        assert bench.new(Fetch) == []
+        bench.wait(0.002)
+        bench.session.request_failed(bench.one(Fetch).request, "network unreachable", bench.now)
+
+
 def test_what_the_exchange_counted_is_believed() -> None:
     """Corrected by X-MBX-USED-WEIGHT-1M for others behind the same address."""
     bench = Bench([lane(f"S{n}") for n in range(50)])

@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
 
         self.exchange.faults.append(Fault(kind, self.driver.now, self.driver.now + seconds, symbol, strength))
 
-    @rule(how=st.sampled_from(("eof", "close", "garbage", "shutdown")), every=st.booleans())
+    @rule(how=st.sampled_from(("eof", "close", "garbage", "half-open", "shutdown")), every=st.booleans())
     def a_connection_ends(self, how: str, every: bool) -> None:
         conns = list(self.exchange.sockets)
         self.exchange.cut(self.driver.now, how, conns if every else conns[:1])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rangebar_anyio._reconnect import Backoff, CircuitBreaker, ReconnectPolicy
 from rangebar_anyio._session._patience import Patience
 from rangebar_anyio._session._proof import Proof
+from rangebar_anyio._session._reading import Reading
 from rangebar_anyio._session._timers import Timers
 
 STEPS = st.lists(
@@ -122,17 +123,85 @@ def test_breaker_opens_after_failures_in_a_row_and_lets_one_through_to_try() -> 
 
 def test_proof_needs_the_very_id_asked_for_late_enough() -> None:
     proof = Proof(5.0)
-    assert proof.due is None
+    assert proof.due(10) is None
     assert proof.add(10, 20, asked_id=3, sent_at=0.0, now=1.0) is None
-    assert proof.due == 6.0
+    assert proof.due(10) == 6.0
     assert proof.add(10, 20, asked_id=10, sent_at=5.9, now=6.5) is None
     assert proof.add(10, 20, asked_id=9, sent_at=7.0, now=7.5) is None
     assert proof.add(10, 15, asked_id=10, sent_at=6.0, now=7.5) == 14
     assert proof.add(15, 20, asked_id=10, sent_at=6.0, now=7.5) is None
-    proof.forget_unless(15)
-    assert proof.due == 12.5
-    proof.forget_unless(16)
-    assert proof.due is None
+    proof.forget_below(15)
+    assert proof.due(15) == 12.5
+    proof.forget_below(16)
+    assert proof.due(15) is None
+
+
+def test_further_jumps_of_a_page_are_first_answers_too_unless_another_page_names_the_id() -> None:
+    proof = Proof(5.0)
+    proof.add(10, 12, asked_id=3, sent_at=0.0, now=1.0)
+    proof.note([(15, 18), (20, 25), (30, 33)], range(12, 15), now=1.0)
+    assert proof.others(10, 5.9) == []
+    assert proof.others(10, 6.0) == [15, 20, 30]
+    # Later answers: 20 exists after all, and 30 is no news.
+    proof.note([(30, 33)], [12, 20, 21], now=7.0)
+    assert proof.others(10, 9.0) == [15, 30]
+    # The answer to another id says nothing about this one, however late.
+    assert proof.add(15, 18, asked_id=10, sent_at=8.0, now=8.5) is None
+    assert proof.add(15, 17, asked_id=15, sent_at=8.0, now=8.5) == 16
+    proof.forget_below(17)
+    assert proof.others(0, 9.0) == [30]
+    proof.forget_below(None)
+    assert proof.others(0, 9.0) == []
+
+
+def test_a_proof_remembers_no_more_than_it_needs_whatever_a_server_makes_up() -> None:
+    proof = Proof(5.0)
+
+    for number in range(50):
+        ids = range(number * 10**6, number * 10**6 + 1000, 2)
+        proof.note([(first, first + 1) for first in ids], [], now=0.0)
+
+    assert len(proof.others(-1, 10.0)) == 1000
+
+
+def test_a_wait_for_what_is_read_stands_still_while_nothing_is() -> None:
+    timers, calls = Timers(), list[float]()
+    reading = Reading(timers)
+    pauses = [(3.0, 600.0), (604.0, 604.5), (605.0, 700.0)]
+
+    def run(until: float) -> None:
+        while (when := timers.next()) is not None and when <= until:
+            timers.run(when)
+
+    reading.wait("reply", 10.0, 0.0, calls.append)
+    reading.wait("ping", 60.0, 0.0, calls.append)
+
+    for left_at, back_at in pauses:
+        run(left_at)
+        reading.leave(left_at)
+        run(back_at)
+        reading.come_back(back_at)
+
+    assert calls == []
+    run(1000.0)
+    # All of the short one after each absence; 3, 4 and half a second of the long one were over before the last.
+    assert calls == [710.0, 752.5]
+    assert reading.time(1000.0) == 1000.0 - 597.0 - 0.5 - 95.0
+
+
+def test_a_reader_who_rests_often_keeps_no_wait_alive_for_ever() -> None:
+    timers, calls = Timers(), list[float]()
+    reading = Reading(timers)
+    reading.wait("ping", 60.0, 0.0, calls.append)
+
+    for begin in range(0, 100, 20):
+        while (when := timers.next()) is not None and when <= begin + 15:
+            timers.run(when)
+
+        reading.leave(begin + 15.0)
+        reading.come_back(begin + 20.0)
+
+    assert calls == [75.0]
 
 
 def test_patience_ends_at_the_timeout_and_not_by_failures() -> None:
