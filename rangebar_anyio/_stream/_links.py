@@ -28,7 +28,7 @@ from .._sources._websocket import RawWebSocket
 __all__ = ("Links", "Listener")
 
 #: What one read takes from a socket at most: enough for a burst, little enough to stay fair.
-_READ_BYTES = 1 << 16
+_READ_BYTES = 1 << 18
 
 
 class Listener(Protocol):
