@@ -70,8 +70,10 @@ class Rotation:
             core.timers.set(("link", link.conn), now + _LOOK_EVERY_S, lambda now: self._look(link, now))
 
     def _give_up(self, link: Link, now: float) -> None:
-        if link.why == SILENT:
-            # The old one brings as little, and this one has at least been answered lately.
+        old = link.group.current
+
+        if link.why == SILENT and old is not None and old.heartbeat.intervals:
+            # The old one brings as little still, and this one has at least been answered lately.
             self._take_over(link, now)
         else:
             self._links.close(link, 1000, "it was confirmed and brings nothing", now)

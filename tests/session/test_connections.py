@@ -492,6 +492,21 @@ def test_where_something_eats_the_pings_a_quiet_connection_is_replaced_once() ->
     assert len(bench.all(Connect)) == 3
 
 
+def test_a_silent_connection_that_comes_back_is_not_given_up_for_one_that_is_silent() -> None:
+    bench = Bench()
+    old = bench.connect()
+    bench.wait(70)
+    new = bench.connect()
+
+    for _ in range(6):
+        bench.wait(10)
+        bench.ping(old)
+
+    bench.wait(5)
+    assert bench.one(Disconnect).conn == new
+    assert bench.session._links.get(old) is not None
+
+
 def test_an_exchange_that_never_pings_has_no_silent_connections() -> None:
     bench = Bench(rules=replace(spot_rules(), ping_interval_s=inf))
     bench.connect()
