@@ -9,7 +9,7 @@ from itertools import cycle
 import anyio
 import pytest
 
-from rangebar_anyio import MemoryStore, SessionConfig, open_stream
+from rangebar_anyio import Bar, MemoryStore, SessionConfig, open_stream
 from tests.stream.fake_source import START_US, FakeExchange, bars_of, make_tape
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 TAPE = make_tape(150)
 WANTED = bars_of(TAPE, 250)
 DAY_S = 86_400
+PING = b"\x89\x02hi"
 
 
 @pytest.fixture
@@ -35,12 +36,23 @@ def wall_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
 
 
+async def ping(exchange: FakeExchange) -> None:
+    """Be a server that is alive; one that never pings is half open and is given up."""
+    while True:
+        await anyio.sleep(20)
+        for socket in exchange.sockets:
+            socket._buffer += PING
+
+        exchange.wake()
+
+
 @pytest.mark.usefixtures("wall_clock")
 async def test_a_wall_clock_that_is_set_changes_nothing() -> None:
     """Three hours: as many connections and about as many requests as there are reasons for, and every bar."""
-    exchange = FakeExchange([TAPE], history=10, is_playing=False)
-    async with open_stream("BTCUSDT", source=exchange, start=1000, store=MemoryStore(), config=SessionConfig()) as bars:
-        got = []
+    exchange, got = FakeExchange([TAPE], history=10, is_playing=False), list[Bar]()
+    opening = open_stream("BTCUSDT", source=exchange, start=1000, store=MemoryStore(), config=SessionConfig())
+    async with anyio.create_task_group() as tasks, opening as bars:
+        tasks.start_soon(ping, exchange)
         for _ in range(3):
             exchange.publish("BTCUSDT", 40)
             with anyio.move_on_after(3600):
@@ -51,6 +63,8 @@ async def test_a_wall_clock_that_is_set_changes_nothing() -> None:
         with anyio.fail_after(60):
             while len(got) < len(WANTED):
                 got.append(await bars.receive())
+
+        tasks.cancel_scope.cancel()
 
     assert got == WANTED
     assert exchange.connects == 1
