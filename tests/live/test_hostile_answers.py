@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import repeat
 from random import Random
 
@@ -14,7 +15,7 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
 from rangebar_anyio import BinanceSpot, ProtocolError, StreamStats, open_stream
-from rangebar_anyio._session import _house, _patience, _query
+from rangebar_anyio._session import _patience, _query
 from rangebar_anyio._sources._body import Body, RequestLost
 from rangebar_anyio._sources._positions import TradePosition
 from rangebar_anyio.testing import Limits, Pace, SimulatedExchange
@@ -25,6 +26,7 @@ from tests.stream.fake_source import bars_of, make_tape
 
 TAPE = make_tape(200)
 WANTED = bars_of(TAPE, 250)
+CONFIG = replace(HASTY, breaker_first_wait_s=0.01)
 #: Far less than what some answers hold; the longest that is taken has 4 MiB.
 MEMORY_BYTES = 32 * 1024 * 1024
 FIRST = TAPE.trade_ids[0]
@@ -152,7 +154,6 @@ def nothing_printed(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def hasty_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are no part of any policy, a hundred times as quick as a real exchange wants them."""
-    monkeypatch.setattr(_house, "_FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(_query, "_FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(_patience, "_FIRST_S", 0.01)
 
@@ -169,7 +170,7 @@ async def survive(answer: Behaviour, start: object, *, times: int = 3) -> Stream
         ):
             source = BinanceSpot(ws_url=exchange.ws_url, rest_url=front.http_url)
             with anyio.fail_after(30):
-                async with open_stream("BTCUSDT", source=source, start=start, config=HASTY) as bars:
+                async with open_stream("BTCUSDT", source=source, start=start, config=CONFIG) as bars:
                     assert [await bars.receive() for _ in WANTED] == WANTED
                     stats = bars.stats
 
