@@ -17,8 +17,8 @@ from rangebar_anyio._sources import _transport
 from rangebar_anyio._sources._body import Body
 from rangebar_anyio._sources._transport import ConnectRefused, HttpAnswer, Pairs, RequestLost, Transport
 from rangebar_anyio._sources._websocket import RawWebSocket
-from rangebar_anyio.testing import check_trade_source
-from rangebar_anyio.testing._source_conformance import _rest, _server, _sockets
+from rangebar_anyio.testing import _source_conformance, check_trade_source
+from rangebar_anyio.testing._source_conformance import _rest, _sockets
 from tests.sources.wrapped import Wrapped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -65,6 +65,30 @@ class _Loud(_Around):
             raise ConnectionResetError("gone")
 
         return data
+
+
+class _Once(_Around):
+    """Is at its end once."""
+
+    is_over = False
+
+    async def read(self, max_bytes: int) -> bytes:
+        if self.is_over:
+            raise anyio.EndOfStream
+
+        data = await self.socket.read(max_bytes)
+        self.is_over = not data
+        return data
+
+
+class _Dead(_Around):
+    """A socket without a connection."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def read(self, max_bytes: int) -> bytes:
+        return b""
 
 
 class _Twice(_Around):
@@ -135,17 +159,46 @@ class Grouping(Transport):
 
 
 class Hoarding(Transport):
-    """Keeps its WebSockets open."""
+    """Keeps its WebSockets open, all of them or those whose block was left with an exception."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: type[BaseException] | None) -> None:
         super().__init__()
+        self._after = after
         self._kept: list[Any] = []
 
     @asynccontextmanager
     async def connect(self, url: str) -> AsyncGenerator[RawWebSocket, None]:
         opening = super().connect(url)
         self._kept.append(opening)
-        yield await opening.__aenter__()
+        socket = await opening.__aenter__()
+        try:
+            yield socket
+        except BaseException as error:
+            if self._after is None or not isinstance(error, self._after):
+                await opening.__aexit__(type(error), error, error.__traceback__)
+
+            raise
+        else:
+            if self._after is not None:
+                await opening.__aexit__(None, None, None)
+
+
+class Optimistic(Transport):
+    """Has a socket for everybody."""
+
+    @asynccontextmanager
+    async def connect(self, url: str) -> AsyncGenerator[Any, None]:
+        opening = super().connect(url)
+        try:
+            socket: Any = await opening.__aenter__()
+        except ConnectRefused:
+            yield _Dead()
+            return
+
+        try:
+            yield socket
+        finally:
+            await opening.__aexit__(None, None, None)
 
 
 class Patient(Transport):
@@ -235,6 +288,42 @@ class Dropping(Transport):
         return await super().get(url, kept["params"], kept["headers"], timeout_s=timeout_s)
 
 
+class Packed(Transport):
+    """Leaves the unpacking to others."""
+
+    async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
+        async with self._client.stream("GET", url, params=list(params), headers=list(headers)) as response:
+            body = b"".join([chunk async for chunk in response.aiter_raw()])
+            return HttpAnswer(response.status_code, dict(response.headers), body)
+
+
+class Speechless(Transport):
+    async def get(self, url: str, params: Pairs, headers: Pairs, *, timeout_s: float) -> HttpAnswer:
+        try:
+            return await super().get(url, params, headers, timeout_s=timeout_s)
+        except RequestLost:
+            raise RequestLost from None
+
+
+class Deaf(Transport):
+    """A request that is cancelled gets an answer of its own."""
+
+    async def get(self, url: str, params: Pairs, headers: Pairs, *, timeout_s: float) -> HttpAnswer:
+        if timeout_s <= 10:
+            return await super().get(url, params, headers, timeout_s=timeout_s)
+
+        with anyio.move_on_after(1.0, shield=True):
+            await super().get(url, params, headers, timeout_s=timeout_s)
+
+        return HttpAnswer(0, {}, b"")
+
+
+class Endless(Transport):
+    async def aclose(self) -> None:
+        await super().aclose()
+        await anyio.sleep_forever()
+
+
 class Stubborn(Transport):
     """A request cannot be cancelled."""
 
@@ -288,10 +377,23 @@ TRANSPORTS: dict[str, tuple[Callable[[], Transport], str]] = {
         "with a text for people",
     ),
     "puts errors into groups": (Grouping, "leaves the block of connect() as itself"),
-    "keeps its WebSockets": (Hoarding, "closes the connection"),
+    "keeps its WebSockets": (partial(Hoarding, None), "closes the connection"),
+    "keeps what raised": (partial(Hoarding, Exception), "a connection whose block raised is closed"),
+    "keeps what was cancelled": (partial(Hoarding, BaseException), "cancelled during a read is closed"),
+    "connects to nobody": (Optimistic, "a handshake answered with a closed port raises ConnectRefused"),
+    "ends once": (partial(Around, _Once), "nothing at its end, however it ends; there it raises"),
     "waits for a handshake": (Patient, "connect() can be cancelled during its handshake"),
     "has room for few": (lambda: Transport(httpx.AsyncClient()), "101 connections can be open side by side"),
     "raises for 503": (partial(Getting, _is_error), "get() returns whatever a server answers: b'HTTP/1.1 503"),
+    "is always well": (partial(Getting, lambda answer: replace(answer, status=200)), "the status 203, not 200"),
+    "leaves answers packed": (Packed, "get() returns the body, unpacked"),
+    "loses without a word": (Speechless, "raises RequestLost with a text for people"),
+    "answers when cancelled": (Deaf, "get() can be cancelled"),
+    "never closes": (Endless, "there it hangs"),
+    "tells other quantities": (
+        partial(Getting, lambda answer: replace(answer, body=answer.body.replace(b'"q":"', b'"q":"1'))),
+        "the bars of the whole tape, as they are offline",
+    ),
     "shouts its headers": (partial(Getting, _shouted), "by their names in lower case"),
     "sends no params": (partial(Dropping, "params"), "get() sends its params"),
     "sends no headers": (partial(Dropping, "headers"), "get() sends its headers"),
@@ -305,25 +407,32 @@ TRANSPORTS: dict[str, tuple[Callable[[], Transport], str]] = {
 }
 
 
-async def test_a_transport_for_all_is_found() -> None:
+async def test_a_transport_for_all_streams_is_found() -> None:
     """Closing one closes the others, if they are the same."""
-    only = Transport()
-    with pytest.raises(AssertionError, match=r"there it raises|leaves the others usable"):
-        await check_trade_source(partial(Wrapped, make_transport=lambda: only))
+
+    def sharing(ws_url: str, rest_url: str) -> Wrapped:
+        only = Transport()
+        return Wrapped(ws_url, rest_url, make_transport=lambda: only)
+
+    with pytest.raises(AssertionError, match="leaves the others usable"):
+        await check_trade_source(sharing)
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not come is not waited for as long as on a slow machine."""
-    monkeypatch.setattr(_server, "_LEAVING_S", 0.5)
-    monkeypatch.setattr(_transport, "_CONNECT_SECONDS", 2.0)
-    monkeypatch.setattr(_sockets, "_SIDE_BY_SIDE_S", 3.0)
-    monkeypatch.setattr(_rest, "_LATE_S", 2.0)
+#: What these would wait for in vain is not waited for as long as on a slow machine.
+HURRIED: dict[str, tuple[Any, str, float]] = {
+    "waits for a handshake": (_transport, "_CONNECT_SECONDS", 2.0),
+    "has room for few": (_sockets, "_SIDE_BY_SIDE_S", 3.0),
+    "bounds each step": (_rest, "_LATE_S", 3.0),
+    "never closes": (_source_conformance, "_PATIENCE_S", 5.0),
+}
 
 
 # Each meets one event loop, in turn: the check itself runs on all of them in test_conformance.py.
 @pytest.mark.parametrize(("name", "anyio_backend"), list(zip(TRANSPORTS, cycle(("asyncio", "trio")), strict=False)))
-async def test_broken_transports_are_found(name: str) -> None:
+async def test_broken_transports_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in HURRIED:
+        monkeypatch.setattr(*HURRIED[name])
+
     make, said = TRANSPORTS[name]
     made: list[Transport] = []
 

@@ -73,6 +73,14 @@ def _banned(rules: BinanceRules, status: int, headers: Mapping[str, str], body: 
     return replace(verdict, wait_s=float(text)) if text.isdigit() else verdict
 
 
+def _by_another_name(body: bytes) -> list[Found]:
+    rows = json.loads(body)
+    if rows != []:
+        raise ValueError("no trade has a field 'id'")
+
+    return []
+
+
 _numbers = count()
 
 RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
@@ -109,6 +117,10 @@ RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
     "the exchange's requests": (
         in_place_of("newest_request", lambda _, name: BinanceSpot().rules().newest_request(name)),
         "a request leads to the rest_url",
+    ),
+    "another scheme for requests": (
+        request("page_request", lambda asked: replace(asked, url=asked.url.replace("http:", "ftp:"))),
+        "a request begins with http://",
     ),
     "query in the URL": (
         request("page_request", lambda asked: replace(asked, url=asked.url + "?limit=1000")),
@@ -167,10 +179,26 @@ RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
         "raises nothing",
     ),
     "weight taken blindly": (in_place_of("used_weight", lambda _, headers: int(headers["x"])), "used_weight()"),
+    "weight of nothing": (
+        in_place_of("used_weight", lambda rules, headers: rules.used_weight(headers) or 0),
+        "used_weight() of an answer without headers is None, not 0",
+    ),
+    "weight of nonsense is none": (
+        in_place_of("used_weight", lambda rules, headers: (rules.used_weight(headers) or 0) if headers else None),
+        "used_weight() of '' is None, not 0",
+    ),
     "weight never seen": (in_place_of("used_weight", lambda *_: None), "used_weight() reads the weight"),
     "weight of nonsense": (
         in_place_of("used_weight", lambda _, headers: int(headers.get("x-mbx-used-weight-1m", 0) or 0) or None),
         "raises nothing",
+    ),
+    "no trades are one": (
+        in_place_of("read_trades", lambda rules, body: rules.read_trades(body) or [Found(0, 0, "us")]),
+        "read_trades() of an empty list is an empty list",
+    ),
+    "trades by another name": (
+        in_place_of("read_trades", lambda _, body: _by_another_name(body)),
+        "read_trades() reads",
     ),
     "no list of trades is empty": (
         in_place_of("read_trades", lambda rules, body: rules.read_trades(body) if body[:1] == b"[" else []),
@@ -181,6 +209,11 @@ RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
         "raises ValueError",
     ),
     # What an exchange makes of it.
+    "requests to another path": (having(rest_path="/api/v1/aggTrades"), "does not say 'HTTP 404'"),
+    "page of the last id for later ones": (
+        in_place_of("page_request", lambda rules, name, first: rules.page_request(name, min(first, 2049))),
+        "a page from an id that is not there yet is empty",
+    ),
     "pages of half the rows": (asking("page_request", limit="500"), "a page has page_rows trades"),
     "more rows than there are": (having(page_rows=1500), "a page has page_rows trades"),
     "page from the id before": (
@@ -201,6 +234,7 @@ RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
         "requests weigh what the exchange counts",
     ),
     # From end to end.
+    "one connection in five minutes": (allowing(connects=1), "connects again after a cut"),
     "two units": (
         in_place_of("connect_url", lambda rules, names: rules.connect_url(names).partition("?")[0]),
         "a stream",
@@ -220,12 +254,21 @@ RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
 }
 
 
+#: What these would wait for in vain is not waited for as long as on a slow machine.
+HURRIED: dict[str, tuple[Any, str, float]] = {
+    "another stream": (_requests, "_EVENTS_S", 2.0),
+    "subscription to another stream": (_requests, "_EVENTS_S", 2.0),
+    "one connection in five minutes": (_whole, "_WAIT_S", 5.0),
+    "two units": (_whole, "_WAIT_S", 5.0),
+}
+
+
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 @pytest.mark.parametrize("name", RULES)
 async def test_rules_that_lie_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What does not come is not waited for as long as on a slow machine.
-    monkeypatch.setattr(_whole, "_WAIT_S", 4.0)
-    monkeypatch.setattr(_requests, "_EVENTS_S", 1.0)
+    if name in HURRIED:
+        monkeypatch.setattr(*HURRIED[name])
+
     change, said = RULES[name]
     with pytest.raises(AssertionError, match=r"^the source breaks its contract: ") as caught:
         await check_trade_source(lambda ws_url, rest_url: Wrapped(ws_url, rest_url, change))
