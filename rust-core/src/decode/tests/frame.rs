@@ -1,6 +1,6 @@
 //! Each case whole, one byte at a time, and with bytes behind it.
 
-use crate::decode::{FrameDecoder, FrameError, Message};
+use crate::decode::{FrameDecoder, FrameError, MAX_MESSAGE, Message};
 
 /// A message that outlives its decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,4 +258,26 @@ fn messages_that_lie_whole_in_the_input_are_lent_from_it() {
         panic!("{found:?}");
     };
     assert_eq!(content.as_ptr(), bytes[6..].as_ptr());
+}
+
+/// What looks like a text frame in one piece is none in the middle of something else.
+#[test]
+fn a_text_frame_begins_only_between_messages() {
+    let mut seen = Vec::new();
+    let mut decoder = FrameDecoder::new(MAX_MESSAGE);
+    feed(&mut decoder, b"\x01\x02hi", &mut seen);
+    feed(&mut decoder, b"\x81\x02ho", &mut seen);
+    assert_eq!(seen, [Seen::Error(FrameError::ExpectedContinuation)]);
+
+    // 0x8102 bytes of payload, whose length stands at the front of the second read.
+    let payload = vec![b'x'; 0x8102];
+    let mut seen = Vec::new();
+    let mut decoder = FrameDecoder::new(MAX_MESSAGE);
+    feed(&mut decoder, b"\x81\x7e", &mut seen);
+    feed(
+        &mut decoder,
+        &[b"\x81\x02", &payload[..]].concat(),
+        &mut seen,
+    );
+    assert_eq!(seen, [Seen::Text(payload)]);
 }
