@@ -109,8 +109,7 @@ class Links:
             return
 
         if failure.status in _REFUSALS:
-            wait_s = _REFUSED_WAIT_S if failure.retry_after_s is None else failure.retry_after_s
-            wait_s = min(wait_s, _LONGEST_REFUSAL_S)
+            wait_s = min(max(_REFUSED_WAIT_S, failure.retry_after_s or 0.0), _LONGEST_REFUSAL_S)
             self._core.budget.connects_used_up(now, wait_s)
             self._core.tell(Waiting("connect", wait_s, failure.text))
 

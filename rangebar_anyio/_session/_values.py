@@ -93,7 +93,8 @@ class SessionConfig:
         stalled_grace_s: how long a socket may take to bring a trade that REST served before it.
         evidence_apart_s: two answers that prove an id missing lie at least so far apart.
         reader_away_after_s: a bar queue that is full for so long is worth an event.
-        snapshot_every_s: how often forming bars are saved; ``None`` for never.
+        snapshot_every_s: how often forming bars are saved; ``None`` for every 30 s in a stream with a store, and never
+            without one; infinity leaves it to disconnects and the close.
         pages: REST pages in the house at once.
         breaker_after: so many requests in a row without a usable answer, and only one at a time tries again.
         breaker_first_wait_s: how long requests wait then; twice as long after each one that fails.

@@ -68,7 +68,8 @@ async def test_fifty_streams_one_after_the_other_leave_nothing(way: str, exchang
     finally:
         tracemalloc.stop()
 
-    assert left() == before
+    # Fewer is no leak: anyio lets go of a helper thread that had nothing to do for ten seconds.
+    assert all(now <= then for now, then in zip(left(), before, strict=True)), (before, left())
     assert grown < 500_000
 
 

@@ -116,8 +116,10 @@ def test_a_server_that_sends_one_trade_and_drops_costs_no_ban() -> None:
 
 
 @pytest.mark.parametrize("status", [403, 418, 429])
-@pytest.mark.parametrize(("retry_after_s", "wait_s"), [(None, 300.0), (7.0, 7.0), (3600.0, 3600.0), (1e300, 604_800.0)])
-def test_a_refused_handshake_is_obeyed_or_counts_as_used_up_for_five_minutes(
+@pytest.mark.parametrize(
+    ("retry_after_s", "wait_s"), [(None, 300.0), (7.0, 300.0), (3600.0, 3600.0), (1e300, 604_800.0)]
+)
+def test_a_refused_handshake_counts_as_used_up_for_five_minutes_or_longer(
     status: int, retry_after_s: float | None, wait_s: float
 ) -> None:
     bench = Bench([lane("A"), lane("B")], streams_per_connection=1)
@@ -136,10 +138,10 @@ def test_a_refused_handshake_holds_every_stream_of_the_process_back() -> None:
     rules = spot_rules()
     budget = Budget(rules.limits)
     one, other = Bench(budget=budget), Bench(budget=budget)
-    one.session.connect_failed(one.one(Connect).conn, ConnectFailure("no", 418, 50.0), one.now)
+    one.session.connect_failed(one.one(Connect).conn, ConnectFailure("no", 418, 500.0), one.now)
     conn = other.connect()
     other.end(conn)
-    other.wait(49.9)
+    other.wait(499.9)
     assert other.new(Connect) == []
     other.wait(0.2)
     assert len(other.new(Connect)) == 1
