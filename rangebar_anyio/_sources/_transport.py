@@ -12,6 +12,7 @@ import httpx
 from httpx_ws import WebSocketUpgradeError, aconnect_ws
 
 from ._body import ENCODING, Body, RequestLost
+from ._handshakes import Handshake
 from ._trust import default_context
 from ._websocket import RawWebSocket
 
@@ -67,17 +68,22 @@ class Transport:
         Raises:
             ConnectRefused: the network, TLS, a proxy or the server said no.
         """
+        handshake = Handshake()
         opening = aconnect_ws(
             _as_http(url),
             self._client,
             session_class=RawWebSocket,
             keepalive_ping_interval_seconds=None,
             timeout=httpx.Timeout(_CONNECT_SECONDS),
+            extensions=handshake.extensions,
         )
         try:
             socket = await opening.__aenter__()
         except Exception as error:
             raise _refused(error) from error
+        except BaseException:
+            await handshake.abandon()
+            raise
 
         try:
             yield socket
@@ -108,10 +114,16 @@ class Transport:
 
     async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
         wanted = [*headers, ("accept-encoding", ENCODING)]
-        async with self._client.stream("GET", url, params=list(params), headers=wanted) as response:
-            body = Body(response.headers.get("content-encoding"), _BODY_LIMIT)
-            await _collect(response, body)
-            return HttpAnswer(response.status_code, dict(response.headers), body.finish())
+        handshake = Handshake()
+        asking = self._client.stream("GET", url, params=list(params), headers=wanted, extensions=handshake.extensions)
+        try:
+            async with asking as response:
+                body = Body(response.headers.get("content-encoding"), _BODY_LIMIT)
+                await _collect(response, body)
+                return HttpAnswer(response.status_code, dict(response.headers), body.finish())
+        except BaseException:
+            await handshake.abandon()
+            raise
 
 
 async def _collect(response: httpx.Response, body: Body) -> None:
