@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +97,8 @@ async def test_many_symbols(tmp_path: Path) -> None:
     assert sorted(line.split()[0] for line in lines) == sorted(
         tape.symbol for tape in tapes for threshold in (100, 250) for _ in bars_of(tape, threshold)
     )
-    assert "300 trades live, 0 fetched" in last
+    # A probe of REST may be quicker than the socket.
+    assert sum(map(int, re.findall(r"(\d+) (?:trades live|fetched)", last))) == 300
     assert b"Connected(connection=1, symbols=3)" in done.stderr
 
 
