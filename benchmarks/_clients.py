@@ -10,11 +10,15 @@ import asyncio
 import json
 import os
 import re
+import sqlite3
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import anyio
@@ -131,17 +135,38 @@ async def bare_read(trades: str, port: str) -> Result:
     return _quantiles(delays)
 
 
-async def latency(trades: str, threshold: str, folder: str, port: str) -> Result:
-    """Receive bars at a moderate pace; how old is the trade that closed each?"""
+async def latency(trades: str, threshold: str, folder: str, port: str, *, beside: bool = False) -> Result:
+    """Receive bars at a moderate pace; how old is the trade that closed each?
+
+    With `beside` nothing is saved of the stream, and a thread of the benchmark's own commits to another database.
+    """
     delays: list[float] = []
-    source = binance(port)
-    async with open_stream("BTCUSDT", threshold_dbps=int(threshold), source=source, store=_store(folder)) as bars:
+    source, store = binance(port), None if beside else _store(folder)
+    wanted: SimpleQueue[bytes] = SimpleQueue()
+    if beside:
+        Thread(target=_commit_beside, args=(_store(folder), wanted), daemon=True).start()
+
+    async with open_stream("BTCUSDT", threshold_dbps=int(threshold), source=source, store=store) as bars:
         async for bar in bars:
             delays.append(time.time_ns() / 1000 - bar.close_time_us)
+            if beside:
+                wanted.put(bar.position)
+
             if bar.last_agg_trade_id >= FIRST_ID + int(trades) - 500:
                 break
 
     return _quantiles(delays)
+
+
+def _commit_beside(path: str | None, wanted: SimpleQueue[bytes]) -> None:
+    """Commit what comes, as durably as a store does, for ever."""
+    assert path is not None
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("CREATE TABLE beside (id INTEGER PRIMARY KEY, position BLOB)")
+        while True:
+            db.execute("INSERT OR REPLACE INTO beside VALUES (1, ?)", (wanted.get(),))
 
 
 async def pairs(trades: str, folder: str, port: str) -> Result:
@@ -225,6 +250,7 @@ CLIENTS: dict[str, Callable[..., Awaitable[Result]]] = {
     "picows": picows,
     "bare": bare_read,
     "latency": latency,
+    "beside": partial(latency, beside=True),
     "pairs": pairs,
     "history": history,
     "limited": limited,

@@ -38,7 +38,11 @@ def pace(rounds: int, seconds: int) -> None:
 
 
 def saving(rounds: int, seconds: int) -> None:
-    """Bars 10 ms apart, with a store and without: the median of all bars; the cost is the median over the rounds."""
+    """Bars 10 ms apart, with a store and without: the median of all bars; the cost is the median over the rounds.
+
+    The third side saves nothing, and a thread that has nothing to do with the stream commits to another database after
+    each bar: what SQLite and its sync do to whatever else runs on the same processor.
+    """
     rate = JUMP_EVERY * 100
     trades = rate * seconds
     print("\nframe to bar with bars 10 ms apart: median, microseconds")
@@ -47,11 +51,17 @@ def saving(rounds: int, seconds: int) -> None:
             sides = {
                 "without": ["latency", backend, trades, 50, "none"],
                 "with": ["latency", backend, trades, 50, folder],
+                "beside": ["beside", backend, trades, 50, folder],
             }
             found = _in_turns(sides, ["steps", trades, rate], rounds)
-            plain, saved = ([result["all"] for result in found[name]] for name in ("without", "with"))
-            cost = median(with_one / without for with_one, without in zip(saved, plain, strict=True)) - 1
-            print(f"  {backend:8} without a store {min(plain):6.0f}   with one {min(saved):6.0f}   {cost:+.1%}")
+            plain = [result["all"] for result in found["without"]]
+            print(f"  {backend:8} without a store {min(plain):6.0f}", end="")
+            for name, text in (("with", "with one"), ("beside", "unrelated commits beside it")):
+                other = [result["all"] for result in found[name]]
+                cost = median(one / without for one, without in zip(other, plain, strict=True)) - 1
+                print(f"   {text} {min(other):6.0f} {cost:+.1%}", end="")
+
+            print()
 
 
 def waiting(rounds: int, seconds: int) -> None:
