@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ._links import Links
 
 SILENT = "silent"
-_INTERVALS = 3
+#: So many of the server's ping intervals without anything are too many.
+INTERVALS = 3
 
 
 class Heartbeat:
@@ -53,7 +54,7 @@ class Heartbeats:
     def _look(self, link: Link, now: float) -> None:
         self._hear(link)
 
-        if link.heartbeat.intervals >= _INTERVALS and link.group.current is link and self._has_pings(link):
+        if link.heartbeat.intervals >= INTERVALS and link.group.current is link and self._has_pings(link):
             self._links.replace(link, SILENT, now)
 
         self._look_later(link, now)
@@ -68,4 +69,4 @@ class Heartbeats:
         return link.why != SILENT or self._core.feed.connection(link.conn).pings > 0
 
 
-__all__ = ("SILENT", "Heartbeat", "Heartbeats")
+__all__ = ("INTERVALS", "SILENT", "Heartbeat", "Heartbeats")

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from .._events import Rotated
 from ._actions import Disconnect
 from ._core import Core
-from ._heartbeat import SILENT
+from ._heartbeat import INTERVALS, SILENT
 from ._link import Group, Link
 
 if TYPE_CHECKING:
     from ._links import Links
 
 _LOOK_EVERY_S = 0.25
-_PINGS_TO_WAIT = 3
 _LIFETIME_MARGIN_S = 1800.0
 
 
@@ -64,7 +63,7 @@ class Rotation:
         if info.trades + info.pings > link.heard_before:
             # What the old one has brought meanwhile needs to be read, too.
             core.reading.wait(("link", link.conn), core.config.overlap_s, now, lambda now: self._take_over(link, now))
-        elif not core.reading.left(link.confirmed_at, _PINGS_TO_WAIT * core.rules.ping_interval_s, now):
+        elif not core.reading.left(link.confirmed_at, INTERVALS * core.rules.ping_interval_s, now):
             self._give_up(link, now)
         else:
             core.timers.set(("link", link.conn), now + _LOOK_EVERY_S, lambda now: self._look(link, now))

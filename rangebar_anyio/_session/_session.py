@@ -88,7 +88,7 @@ class Session:
         self._heartbeats = Heartbeats(core, self._links)
         self._opening = Opening(core, self._house, self._recovery)
         self._snapshots = Snapshots(core)
-        self._reader = Reader(core, self._recovery, self._back)
+        self._reader = Reader(core, self._recovery, self._links.resume)
         self._events = EventsIn(core, self._links, self._recovery, self._opening)
         self.bars_waiting = 0
         arrange(core, self._links, lanes)
@@ -274,9 +274,6 @@ class Session:
 
     def _brought(self, symbol: Symbol, now: float) -> None:
         self._watch.on_brought(symbol, now)
-
-    def _back(self, now: float) -> None:
-        self._links.resume(now)
 
     def _confirmed(self, link: Link, now: float) -> None:
         self._watch.on_confirmed(link, now)

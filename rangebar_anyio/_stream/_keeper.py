@@ -74,6 +74,9 @@ class Keeper:
 
     def note_finished(self, place: int, position: TradePosition) -> None:
         """Keep in mind that a lane is finished up to here; an earlier bar finished late changes nothing."""
+        if self._store is None:
+            return
+
         known = self._finished.get(place) or self._stored.get(place)
         if known is None or position.agg_trade_id > known.order:
             self._finished[place] = _position_of(position)

@@ -96,11 +96,8 @@ class _Running:
         return stream
 
     def _settle(self) -> None:
-        """Settle for the reader, whose bar must reach it whatever goes wrong here."""
-        try:
-            self._links.settle()
-        except Exception as error:  # noqa: BLE001 - raised from the next receive()
-            self._stream.on_fail(error)
+        """Settle for the reader, whose stream is there before the links are."""
+        self._links.settle()
 
     def _start_soon(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         self._tasks.start_soon(self._guarded, work, args)

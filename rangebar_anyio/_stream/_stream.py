@@ -264,9 +264,9 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     def _place_of(self, bar: Bar) -> tuple[int, TradePosition]:
         """Find the lane and the position of a bar that was given."""
-        place = self._places.get((bar.symbol, bar.threshold_dbps))
-        given = None if place is None else self._last_given.get(place)
-        if place is not None and given and bar.is_closed and bar.last_agg_trade_id <= given.last_agg_trade_id:
+        place = self._places.get((bar.symbol, bar.threshold_dbps), -1)
+        given = self._last_given.get(place)
+        if given is not None and bar.is_closed and bar.last_agg_trade_id <= given.last_agg_trade_id:
             with suppress(ValueError):  # a bar made offline has a position of another kind
                 return place, TradePosition.from_bytes(bar.position)
 
