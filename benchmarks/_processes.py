@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ("STEADY_MALLOC", "best_and_shares", "pin", "run")
+__all__ = ("STEADY_MALLOC", "best_and_shares", "in_turns", "pin", "run")
 
 _HERE = Path(__file__).parent
 
@@ -48,6 +48,16 @@ def run(
         sys.exit(done.stderr)
 
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_turns(sides: Mapping[str, Sequence[object]], server: Sequence[object], rounds: int) -> dict[str, list[Any]]:
+    """Run the clients in turns, each against a server of its own; give the results of each side, round by round."""
+    found: dict[str, list[Any]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, client in sides.items():
+            found[name].append(run(client, server))
+
+    return found
 
 
 def _command(program: str, arguments: Sequence[object]) -> list[str]:

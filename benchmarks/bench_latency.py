@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from _byte_server import JUMP_EVERY
-from _processes import run
+from _processes import in_turns, run
 
 RATE = 5_000
 _BACKENDS = ("asyncio", "uvloop", "trio")
@@ -53,7 +53,7 @@ def saving(rounds: int, seconds: int) -> None:
                 "with": ["latency", backend, trades, 50, folder],
                 "beside": ["beside", backend, trades, 50, folder],
             }
-            found = _in_turns(sides, ["steps", trades, rate], rounds)
+            found = in_turns(sides, ["steps", trades, rate], rounds)
             plain = [result["all"] for result in found["without"]]
             print(f"  {backend:8} without a store {min(plain):6.0f}", end="")
             for name, text in (("with", "with one"), ("beside", "unrelated commits beside it")):
@@ -88,17 +88,8 @@ def _best_pair(client: list[object], trades: int, rounds: int) -> Any:
 
 def _rounds(sides: dict[str, list[object]], server: list[object], rounds: int) -> dict[str, dict[str, float]]:
     """Run the sides in turns and give the best of each figure."""
-    found = _in_turns(sides, server, rounds)
+    found = in_turns(sides, server, rounds)
     return {name: {figure: min(r[figure] for r in own) for figure in own[0]} for name, own in found.items()}
-
-
-def _in_turns(sides: dict[str, list[object]], server: list[object], rounds: int) -> dict[str, list[dict[str, float]]]:
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, client in sides.items():
-            found[name].append(run(client, server))
-
-    return found
 
 
 PARTS = {"pace": pace, "saving": saving, "waiting": waiting}

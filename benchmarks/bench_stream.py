@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from _processes import best_and_shares, run
+from _processes import best_and_shares, in_turns, run
 
 _OURS = {f"open_stream, {backend}": ("stream", backend) for backend in ("asyncio", "uvloop", "trio")}
 _HTTPX_WS = {f"httpx-ws, bare loop, {backend}": ("httpx-ws", backend) for backend in ("asyncio", "trio")}
@@ -34,14 +34,9 @@ def single(rounds: int) -> None:
 
 
 def _compare(sides: dict[str, tuple[str, str]], trades: int, mode: str, rounds: int) -> None:
-    wall: dict[str, list[float]] = {name: [] for name in sides}
-    cpu: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, client in sides.items():
-            result = run([*client, trades], [mode, trades])
-            wall[name].append(result["rate"])
-            cpu[name].append(result["cpu_rate"])
-
+    clients = {name: [*client, trades] for name, client in sides.items()}
+    found = in_turns(clients, [mode, trades], rounds)
+    wall, cpu = ({name: [one[rate] for one in own] for name, own in found.items()} for rate in ("rate", "cpu_rate"))
     print(f"  {'':28} {'trades/s':>11} {'by cpu':>11}  x httpx-ws  x picows")
     beside_httpx = best_and_shares(cpu, "httpx-ws, bare loop, asyncio")
     beside_picows = best_and_shares(cpu, "picows, bare loop, asyncio")

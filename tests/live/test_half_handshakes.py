@@ -13,7 +13,7 @@ from anyio.abc import SocketStream
 
 from rangebar_anyio import BinanceSpot, open_stream
 from rangebar_anyio._sources._transport import RequestLost, Transport
-from tests.live.front import listening
+from rangebar_anyio.testing._source_conformance._server import Server, serving, until_gone
 from tests.live.test_networks import PROXIES
 from tests.stream.chaos import HASTY
 
@@ -23,48 +23,23 @@ pytestmark = pytest.mark.anyio
 HELLO = b"\x16"
 
 
-class Mute:
-    """A server that takes the hello of each TLS handshake and never answers it."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.begun = 0
-        self.ended = 0
-        self._changed = anyio.Event()
-
-    async def serve(self, stream: SocketStream) -> None:
-        assert (await stream.receive()).startswith(HELLO)
-        self._count(begun=1)
-        try:
-            while await stream.receive():
-                pass
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
-            self._count(ended=1)
-
-    def _count(self, *, begun: int = 0, ended: int = 0) -> None:
-        self.begun += begun
-        self.ended += ended
-        self._changed.set()
-        self._changed = anyio.Event()
-
-    async def has_begun(self, count: int) -> None:
-        while self.begun < count:
-            await self._changed.wait()
-
-    async def have_all_ended(self) -> None:
-        with anyio.fail_after(5):
-            while self.ended < self.begun:
-                await self._changed.wait()
-
-
 @asynccontextmanager
-async def mute() -> AsyncIterator[Mute]:
-    """Such a server; meanwhile Python's collector closes nothing in the culprit's place."""
-    server = Mute()
+async def mute() -> AsyncIterator[tuple[Server, anyio.Semaphore]]:
+    """A server that takes the hello of each TLS handshake and never answers it, and what counts the hellos.
+
+    Meanwhile Python's collector closes nothing in the culprit's place.
+    """
+    hellos = anyio.Semaphore(0)
+
+    async def take_hello(stream: SocketStream) -> None:
+        assert (await stream.receive()).startswith(HELLO)
+        hellos.release()
+        await until_gone(stream)
+
     gc.disable()
     try:
-        async with listening(server.serve) as server.port:
-            yield server
+        async with serving(take_hello) as server:
+            yield server, hellos
     finally:
         gc.enable()
 
@@ -82,42 +57,44 @@ async def client_of(way: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_leaving_the_block_closes_handshakes_under_way() -> None:
-    async with mute() as server:
-        source = BinanceSpot(ws_url=f"wss://127.0.0.1:{server.port}", rest_url=f"https://127.0.0.1:{server.port}")
+    async with mute() as (server, hellos):
+        source = BinanceSpot(ws_url=f"wss://{server.host}", rest_url=f"https://{server.host}")
         async with open_stream("BTCUSDT", source=source, start=1000, config=HASTY):
-            await server.has_begun(2)
+            await hellos.acquire()
+            await hellos.acquire()
 
-        await server.have_all_ended()
+        assert await server.is_left()
 
 
 @pytest.mark.parametrize("way", ["direct", *PROXIES])
 @pytest.mark.parametrize("kind", ["socket", "request"])
 async def test_a_cancelled_handshake_closes_its_socket(kind: str, way: str) -> None:
     """Also behind a proxy, and with a client that the program goes on to use."""
-    async with mute() as server, client_of(way) as client:
+    async with mute() as (server, hellos), client_of(way) as client:
         transport = Transport(client)
 
         async def open_one() -> None:
             if kind == "request":
-                await transport.get(f"https://127.0.0.1:{server.port}/", [], [], timeout_s=60.0)
+                await transport.get(f"https://{server.host}/", [], [], timeout_s=60.0)
             else:
-                async with transport.connect(f"wss://127.0.0.1:{server.port}/"):
+                async with transport.connect(f"wss://{server.host}/"):
                     pass
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(open_one)
-            await server.has_begun(1)
+            await hellos.acquire()
             tasks.cancel_scope.cancel()
 
-        await server.have_all_ended()
+        assert await server.is_left()
         await transport.aclose()
 
 
 async def test_a_request_whose_time_is_up_in_its_handshake_closes_its_socket() -> None:
-    async with mute() as server:
+    async with mute() as (server, hellos):
         transport = Transport()
         with pytest.raises(RequestLost, match="TimeoutError"):
-            await transport.get(f"https://127.0.0.1:{server.port}/", [], [], timeout_s=0.2)
+            await transport.get(f"https://{server.host}/", [], [], timeout_s=0.2)
 
-        await server.have_all_ended()
+        await hellos.acquire()
+        assert await server.is_left()
         await transport.aclose()
