@@ -15,6 +15,7 @@ from rangebar_anyio.testing import Limits, SimulatedExchange
 from tests.live.front import fronted, request_head, until_gone
 from tests.stream.chaos import HASTY
 from tests.stream.fake_source import bars_of, make_tape
+from tests.stream.reading import read_until, take
 
 pytestmark = pytest.mark.anyio
 
@@ -59,11 +60,8 @@ async def test_a_refused_handshake_is_told_and_not_tried_again_for_five_minutes(
             name = f"refusing-{front.port}"
             source = BinanceSpot(ws_url=front.ws_url, rest_url=exchange.rest_url, venue=name)
             async with open_stream("BTCUSDT", source=source, start=1000, config=HASTY, on_event=events.append) as bars:
-                with anyio.fail_after(25):
-                    assert [await bars.receive() for _ in WANTED] == WANTED
-                    while not any(isinstance(event, Disconnected) for event in events):
-                        with anyio.move_on_after(0.05):
-                            await bars.receive()
+                assert await take(bars, len(WANTED)) == WANTED
+                await read_until(bars, lambda: any(isinstance(event, Disconnected) for event in events))
 
                 # Many times what the policy's own back-off would wait.
                 with anyio.move_on_after(0.5):

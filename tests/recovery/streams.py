@@ -7,9 +7,10 @@ from typing import Any
 
 import anyio
 
-from rangebar_anyio import Bar, BarStream, CheckpointStore, MemoryStore, StoreError, open_stream
+from rangebar_anyio import Bar, CheckpointStore, MemoryStore, StoreError, open_stream
 from rangebar_anyio.stores import Change, Checkpoint, LaneKey
 from tests.stream.fake_source import QUICK, FakeExchange, bars_of, make_tape
+from tests.stream.reading import take
 
 __all__ = (
     "QUICK",
@@ -27,19 +28,12 @@ __all__ = (
 
 TAPE = make_tape(150)
 WANTED = bars_of(TAPE, 250)
-WAIT_S = 20
 
 
 def stream(exchange: FakeExchange, store: Any, **options: Any) -> Any:
     """Open a stream of the first tape's symbol from its first id, unless told otherwise."""
     options = {"symbols": "BTCUSDT", "start": 1000, "config": QUICK, **options}
     return open_stream(options.pop("symbols"), source=exchange, store=store, **options)
-
-
-async def take(bars: BarStream, count: int) -> list[Bar]:
-    """Receive so many bars."""
-    with anyio.fail_after(WAIT_S):
-        return [await bars.receive() for _ in range(count)]
 
 
 def lane_of(bars: Sequence[Bar], symbol: str, threshold_dbps: int) -> list[Bar]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +10,6 @@ import pytest
 
 from rangebar_anyio import (
     Bar,
-    BarStream,
     ConnectionLostError,
     InvalidSymbolError,
     ReconnectPolicy,
@@ -20,23 +18,12 @@ from rangebar_anyio import (
 )
 from rangebar_anyio._events import Connected, Disconnected, GapFilled, GapFound, ReaderAway, ReaderBack, Waiting
 from tests.stream.fake_source import QUICK, FakeExchange, bars_of, make_tape
+from tests.stream.reading import WAIT_S, take, until
 
 pytestmark = pytest.mark.anyio
 
 TAPE = make_tape(150)
 WANTED = bars_of(TAPE, 250)
-WAIT_S = 20.0
-
-
-async def take(bars: BarStream, count: int) -> list[Bar]:
-    with anyio.fail_after(WAIT_S):
-        return [await bars.receive() for _ in range(count)]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    with anyio.fail_after(WAIT_S):
-        while not holds():
-            await anyio.sleep(0)
 
 
 def lane(bars: list[Bar], symbol: str, threshold_dbps: int) -> list[Bar]:

@@ -24,6 +24,7 @@ from rangebar_anyio.testing import Fault, FaultKind, Limits, SimulatedExchange
 from tests.stream.cancelling import living_tasks, run_cancelled
 from tests.stream.chaos import HASTY, Schedule, run_schedule
 from tests.stream.fake_source import bars_of, make_tape
+from tests.stream.reading import read_until, take
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +35,6 @@ PINGS = Limits(ping_interval_s=0.05, messages_per_s=inf)
 
 def spot(exchange: SimulatedExchange, **options: Any) -> BinanceSpot:
     return BinanceSpot(ws_url=exchange.ws_url, rest_url=exchange.rest_url, **options)
-
-
-async def take(bars: Any, count: int) -> list[Bar]:
-    with anyio.fail_after(30):
-        return [await bars.receive() for _ in range(count)]
 
 
 @pytest.mark.parametrize("seed", [3, 8])
@@ -120,10 +116,7 @@ async def test_the_announced_end_of_a_server_is_a_rotation() -> None:
     async with SimulatedExchange(TAPE, faults=[fault], limits=PINGS) as exchange:
         async with open_stream("BTCUSDT", source=spot(exchange), config=HASTY, on_event=events.append) as bars:
             assert await take(bars, len(WANTED)) == WANTED
-            with anyio.fail_after(20):
-                while not any(isinstance(event, Rotated) for event in events):
-                    with anyio.move_on_after(0.05):
-                        await bars.receive()
+            await read_until(bars, lambda: any(isinstance(event, Rotated) for event in events))
 
     assert [event.reason for event in events if isinstance(event, Rotated)] == ["shutdown"]
     assert not [event for event in events if isinstance(event, Disconnected)]
