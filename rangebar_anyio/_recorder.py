@@ -35,12 +35,12 @@ async def record(
         stream: opened on the same store with `ack="manual"`, and best with a reader name of its own.
         store: where bars and positions go.
         on_bars: called with the bars of each transaction once they are durable.
-
         max_bars: return after so many bars; `None` for no end.
 
     Raises:
         ValueError: the stream was opened on another store, or acknowledges by itself.
-        StoreError: a transaction failed; recording again tries it again.
+        StoreError: a transaction failed; recording again tries it again. Or a stream of the same reader that does not
+            record has moved the position since, so that bars would be missing.
         RangeBarError: the stream failed, after its last bar was written.
 
     Example:
@@ -52,17 +52,23 @@ async def record(
     """
     stream.check_records_to(store)
     left = inf if max_bars is None else max_bars
-    while left > 0:
+    bars: list[Bar] = []
+    while True:
+        # First of all what an earlier call took and could not write.
+        recorded = await stream.record_bars(bars)
+        left -= len(recorded)
+        if recorded and on_bars is not None:
+            on_bars(recorded)
+
+        if left <= 0:
+            return
+
         try:
             bars = [await stream.receive()]
         except anyio.EndOfStream:
             return
 
         _take_waiting(stream, bars, min(_MOST, left))
-        await stream.record_bars(bars)
-        left -= len(bars)
-        if on_bars is not None:
-            on_bars(bars)
 
 
 def _take_waiting(stream: BarStream, bars: list[Bar], most: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import anyio
 
@@ -37,8 +37,9 @@ class Keeper:
     """Collects what has to be written and writes it when the reader's task asks for it.
 
     Everything stays noted until a write of it was confirmed, so a write that failed or was cancelled is written again
-    by the next call; writing the same twice changes nothing in a store. Without a store everything is confirmed at
-    once.
+    by the next call; writing the same twice, also side by side, changes nothing in a store. So nothing here is locked,
+    and no interrupt leaves anything behind that a later call would stumble over. Without a store everything is
+    confirmed at once.
     """
 
     def __init__(self, store: CheckpointStore | None, epoch: int, plans: Sequence[LanePlan], *, replace: bool) -> None:
@@ -48,15 +49,15 @@ class Keeper:
         self._replace = replace
         self._origins: deque[SaveOrigin] = deque()
         self._finished: dict[int, Position] = {}
-        self._bars: dict[int, list[StoredBar]] = {}
+        self._bars: dict[int, deque[StoredBar]] = {}
         self._stored = {
             place: plan.checkpoint.position
             for place, plan in enumerate(plans)
             if plan.checkpoint is not None and not plan.is_new
         }
-        self._since_write = 0
+        self._noted = 0
+        self._written = 0
         self._is_saving_snapshots = False
-        self._writing = anyio.Lock(fast_acquire=True)
 
     @property
     def has_origins(self) -> bool:
@@ -66,7 +67,7 @@ class Keeper:
     @property
     def finished_unsaved(self) -> int:
         """Bars that are finished and not yet in the store."""
-        return self._since_write
+        return self._noted - self._written
 
     def note_origin(self, action: SaveOrigin) -> None:
         """Keep in mind an origin that has to be durable before a bar of its lanes is given out."""
@@ -80,11 +81,11 @@ class Keeper:
         known = self._finished.get(place) or self._stored.get(place)
         if known is None or position.agg_trade_id > known.order:
             self._finished[place] = _position_of(position)
-            self._since_write += 1
+            self._noted += 1
 
     def note_recorded(self, place: int, position: TradePosition, packed: bytes) -> None:
         """Keep in mind a finished bar that is to be written itself, in one transaction with its position."""
-        self._bars.setdefault(place, []).append(StoredBar(packed, _position_of(position)))
+        self._bars.setdefault(place, deque()).append(StoredBar(packed, _position_of(position)))
         self.note_finished(place, position)
 
     def keeps_in(self, store: CheckpointStore) -> bool:
@@ -122,31 +123,38 @@ class Keeper:
         Raises:
             StoreError: nothing was written; all of it waits still.
         """
-        # Several tasks may acknowledge at the same time: what one writes, the next finds written.
-        async with self._writing:
-            if self._finished or self._bars:
-                await self._write_finished()
+        if self._finished or any(self._bars.values()):
+            await self._write_finished()
 
     async def _write_finished(self) -> None:
-        writing, count = dict(self._finished), self._since_write
-        bars = {place: tuple(noted) for place, noted in self._bars.items()}
-        recording: list[Change] = [RecordBars(self._plans[place].key, noted) for place, noted in bars.items()]
+        writing, noted = dict(self._finished), self._noted
+        bars = {place: tuple(waiting) for place, waiting in self._bars.items() if waiting}
+        recording: list[Change] = [RecordBars(self._plans[place].key, waiting) for place, waiting in bars.items()]
         # A position that a bar brought already changes nothing.
         await self._commit(
             [*recording, *(SavePosition(self._plans[at].key, position) for at, position in writing.items())]
         )
-        self._since_write -= count
-        self._forget_recorded(bars)
-        for place, position in writing.items():
-            self._stored[place] = position
-            if self._finished.get(place) is position:
-                del self._finished[place]
+        for place, recorded in bars.items():
+            self._forget_recorded(place, recorded[-1])
 
-    def _forget_recorded(self, written: Mapping[int, Sequence[StoredBar]]) -> None:
-        for place, bars in written.items():
-            del self._bars[place][: len(bars)]
-            if not self._bars[place]:
-                del self._bars[place]
+        for place, position in writing.items():
+            self._note_stored(place, position)
+
+        self._written = max(self._written, noted)
+
+    def _forget_recorded(self, place: int, last: StoredBar) -> None:
+        waiting = self._bars[place]
+        while waiting and waiting[0].position.order <= last.position.order:
+            waiting.popleft()
+
+    def _note_stored(self, place: int, position: Position) -> None:
+        """Note what the store has; another task may have written more meanwhile."""
+        known = self._stored.get(place)
+        if known is None or position.order > known.order:
+            self._stored[place] = position
+
+        if self._finished.get(place) is position:
+            del self._finished[place]
 
     def snapshot(self, place: int, forming: bytes, data: bytes, delivered_id: int | None) -> SaveSnapshot | None:
         """Return a lane's forming bar as a change to the store; `None` unless it follows the stored position.
@@ -183,7 +191,14 @@ class Keeper:
         if self._store is None:
             return
 
-        if not await self._store.commit(self._epoch, changes):
+        try:
+            is_ours = await self._store.commit(self._epoch, changes)
+        except anyio.ClosedResourceError:
+            raise StoreError(
+                "the store was closed while a stream was open on it", remedy="leave the stream's block first"
+            ) from None
+
+        if not is_ours:
             raise StoreError(
                 "these lanes were opened again since, so this stream no longer owns their positions",
                 remedy="run one stream a lane, or give each its own reader name",

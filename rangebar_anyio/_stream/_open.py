@@ -31,8 +31,9 @@ from ._arguments import (
     thresholds_of,
 )
 from ._budgets import budget_for
+from ._closing import Closing
 from ._keeper import Keeper, lane_format
-from ._running import Closing, run_stream
+from ._running import run_stream
 from ._start import LanePlan, read_start
 from ._stream import BarStream
 

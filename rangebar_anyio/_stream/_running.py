@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import anyio
 from anyio.abc import TaskGroup
 
-from .._errors import StoreError
 from .._session import Session
 from .._sources._transport import Transport
-from .._stores import CheckpointStore
+from ._closing import Closing
 from ._links import Links
 from ._stream import BarStream
 
-__all__ = ("CLOSE_SECONDS", "Closing", "run_stream")
-
-#: The longest that leaving a block may take.
-CLOSE_SECONDS = 5.0
-#: What closing gets even when the deadline has passed: enough for what does not hang.
-_LEAST_SECONDS = 0.1
-
-_log = logging.getLogger("rangebar_anyio")
+__all__ = ("run_stream",)
 
 _Make = Callable[[Callable[[], None], Callable[..., None]], BarStream]
 
@@ -45,7 +36,7 @@ async def run_stream(
                 except BaseException as raised:  # noqa: BLE001 - raised again below, outside the group that would wrap it
                     error = raised
                 finally:
-                    closing.begin()
+                    closing.begin(has_waited=stream.is_store_late)
                     session.stop()
                     stream.end()
                     tasks.cancel_scope.cancel()
@@ -116,64 +107,3 @@ def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
         error = error.exceptions[0]
 
     return error
-
-
-class Closing:
-    """The end of a stream: one deadline for everything that is still to be written and closed."""
-
-    def __init__(self) -> None:
-        self._until: float | None = None
-
-    def begin(self) -> None:
-        """Count from now."""
-        if self._until is None:
-            self._until = anyio.current_time() + CLOSE_SECONDS
-
-    def _scope(self, at_least_s: float = 0.0) -> anyio.CancelScope:
-        self.begin()
-        assert self._until is not None
-        return anyio.CancelScope(deadline=max(self._until, anyio.current_time() + at_least_s), shield=True)
-
-    async def finish(self, stream: BarStream, *, acknowledge: bool, leaving: BaseException | None) -> None:
-        """Write what is finished, also while being cancelled; `leaving` is what the block is left with."""
-        try:
-            with self._scope() as scope:
-                await stream.finish(acknowledge=acknowledge)
-        except Exception as unsaved:  # noqa: BLE001 - a store may raise what it likes, and the body's exception comes first
-            _report(unsaved, leaving)
-        else:
-            if scope.cancelled_caught and stream.is_saved:
-                _log.warning("forming bars were not saved within %g s; a restart fetches their trades", CLOSE_SECONDS)
-            elif scope.cancelled_caught:
-                _report(_late(), leaving)
-
-    async def drop(self, transport: Transport) -> None:
-        """Close what sockets are left."""
-        with self._scope(_LEAST_SECONDS), suppress(Exception):
-            await transport.aclose()
-
-    async def aclose(self, store: CheckpointStore, leaving: BaseException | None) -> None:
-        """Close a store that the stream opened itself."""
-        try:
-            with self._scope(_LEAST_SECONDS) as scope:
-                await store.aclose(deadline_s=scope.deadline - anyio.current_time())
-        except StoreError as unsaved:
-            _report(unsaved, leaving)
-
-
-def _report(unsaved: Exception, leaving: BaseException | None) -> None:
-    if leaving is None:
-        raise unsaved
-
-    text = f"what was finished could not be saved: {unsaved}"
-    leaving.add_note(text)
-    if not isinstance(leaving, Exception):
-        # A cancellation is shown to nobody.
-        _log.warning("%s", text)
-
-
-def _late() -> StoreError:
-    return StoreError(
-        f"the store did not answer within {CLOSE_SECONDS:g} s, so the last bars may come again",
-        remedy="look at its disk",
-    )

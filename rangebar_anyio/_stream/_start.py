@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._errors import CheckpointMismatchError
+from .._errors import CheckpointMismatchError, StoreError
 from .._events import PositionForgotten, SnapshotIgnored, StreamEvent
 from .._session import Lane, Live, Resume, Start, starts_of
 from .._sources._positions import TradePosition
@@ -64,6 +64,22 @@ class LanePlan:
 
         for reason in reasons:
             yield SnapshotIgnored(self.key.symbol, self.key.threshold_dbps, reason)
+
+    def check_follows_recorded(self) -> None:
+        """Raise `StoreError` if a known lane goes on behind ids that belong into the recorded bars of its segment.
+
+        A stream of the same reader that does not record moves the position and leaves no bar.
+        """
+        if self.checkpoint is None or self.is_new or (last := self.checkpoint.last_bar) is None:
+            return
+
+        recorded, position = last.last_agg_trade_id, self.checkpoint.position.order
+        if last.first_agg_trade_id > self.checkpoint.origin.order and position > recorded:
+            raise StoreError(
+                f"bars of lane {self.key} are recorded up to trade {recorded}, and a stream that does not record has "
+                f"moved its position to {position} since, so the bars between would be missing",
+                remedy=f"record with restart=True and start={recorded + 1}, and give the other stream its own reader",
+            )
 
     def forgotten(self, origin: int) -> Iterator[StreamEvent]:
         """Give the event of a known lane that begins anew after `origin`, if ids are skipped or repeated."""

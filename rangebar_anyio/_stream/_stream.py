@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
+from math import inf
 from typing import Literal
 
 import anyio
@@ -17,6 +18,7 @@ from .._events import StreamEvent
 from .._session import Notify, Resume, SaveOrigin, SaveSnapshots, Session, StreamStats, TimeUnit
 from .._sources._positions import TradePosition, packed_after
 from .._stores import CheckpointStore, SaveSnapshot
+from ._closing import CLOSE_SECONDS, late
 from ._keeper import Keeper
 from ._last_trade import LastTrade, last_trade_of
 from ._start import LanePlan
@@ -67,7 +69,12 @@ class BarStream(ObjectReceiveStream[Bar]):
             place: plan.lane.start.unit for place, plan in enumerate(plans) if isinstance(plan.lane.start, Resume)
         }
         self._last_given: dict[int, Bar] = {}
-        self._outstanding: tuple[int, Bar] | None = None
+        # The bar taken last, and whether `receive()` returned it: an interrupt may come in between.
+        self._taken: tuple[int, Bar] | None = None
+        self._is_given = True
+        self._unrecorded: list[Bar] = []
+        self._ending_since = inf
+        self._is_store_late = False
         self._events_lost = 0
         self._failure: Exception | None = None
         self._is_ending = False
@@ -89,22 +96,12 @@ class BarStream(ObjectReceiveStream[Bar]):
         with self._guard:
             await anyio.lowlevel.checkpoint()
             self._raise_if_closed()
-            await self._finish_outstanding()
-            while True:
-                # The block may have been left by another task during any wait.
-                self._raise_if_closed()
-                self._tell_events()
-                # From here to the return nothing waits: a cancellation comes before a bar is taken, or after.
-                bar = None if self._is_ending else self._take()
-                if bar is not None:
-                    return bar
+            await self._finish_given()
+            bar = await self._next()
 
-                if self._keeper.has_origins:
-                    await self._save_origins()
-                    continue
-
-                self._raise_if_over()
-                await self._wait()
+        # Nothing is called from here on, so no interrupt comes in between either.
+        self._is_given = True
+        return bar
 
     async def ack(self, bar: Bar) -> None:
         """Finish a bar and all earlier ones of its lane; for streams opened with `ack="manual"`.
@@ -139,15 +136,22 @@ class BarStream(ObjectReceiveStream[Bar]):
             if not self._is_manual:
                 raise RuntimeError('receive_nowait() belongs to open_stream(..., ack="manual")')
 
+            self._note_given()
             bar = None if self._is_ending else self._take()
             if bar is None:
                 raise anyio.WouldBlock
 
-            return bar
+        self._is_given = True
+        return bar
 
     async def aclose(self) -> None:
-        """End the stream: the pending or next `receive()` finishes the bar given last and raises `EndOfStream`."""
+        """End the stream: the pending or next `receive()` finishes the bar given last and raises `EndOfStream`.
+
+        A store that does not answer holds up a pending `receive()` until it is cancelled, and the next one for five
+        seconds at most: then that raises `StoreError`.
+        """
         self._is_ending = True
+        self._ending_since = min(self._ending_since, anyio.current_time())
         self.wake()
         await anyio.lowlevel.checkpoint()
 
@@ -187,25 +191,36 @@ class BarStream(ObjectReceiveStream[Bar]):
     # --- for `record` ------------------------------------------------------------------------------------------------
 
     def check_records_to(self, store: CheckpointStore) -> None:
-        """Raise `ValueError` unless bars of this stream can be written to a store together with their positions."""
+        """Raise unless bars of this stream can be written to a store together with their positions.
+
+        Raises:
+            ValueError: the stream was opened on another store, or acknowledges by itself.
+            StoreError: ids would be missing between two recorded bars.
+        """
         if not (self._is_manual and self._keeper.keeps_in(store)):
             raise ValueError(
                 "record(stream, store) writes a bar and its position in one transaction, so both must be the stream's: "
                 'open_stream(..., store=store, ack="manual", reader="record")'
             )
 
-    async def record_bars(self, bars: Sequence[Bar]) -> None:
-        """Finish bars by writing them and their positions in one transaction.
+        for plan in self._plans:
+            plan.check_follows_recorded()
+
+    async def record_bars(self, bars: Sequence[Bar]) -> Sequence[Bar]:
+        """Finish bars by writing them and their positions in one transaction; return all that it made durable.
 
         Raises:
             ValueError: a bar was not given by this stream.
-            StoreError: nothing was written; the next call, or leaving the block, writes them too.
+            StoreError: nothing was written; the next call writes them too and returns them, or leaving the block does.
         """
         self._raise_if_closed()
         for (place, position), bar in [(self._place_of(bar), bar) for bar in bars]:
             self._keeper.note_recorded(place, position, bar._raw)
+            self._unrecorded.append(bar)
 
         await self._keeper.save_finished()
+        recorded, self._unrecorded = self._unrecorded, []
+        return recorded
 
     # --- for the stream's own tasks ----------------------------------------------------------------------------------
 
@@ -244,7 +259,7 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     def _snapshot(self, place: int) -> SaveSnapshot | None:
         # A bar that waits, or that the program has not finished, stands between the store and the forming one.
-        if self._session.bars_waiting or (self._outstanding is not None and self._outstanding[0] == place):
+        if self._session.bars_waiting or self._is_unfinished(place):
             return None
 
         forming, data = self._session.forming(place), self._session.snapshot(place)
@@ -266,26 +281,68 @@ class BarStream(ObjectReceiveStream[Bar]):
         """Find the lane and the position of a bar that was given."""
         place = self._places.get((bar.symbol, bar.threshold_dbps), -1)
         given = self._last_given.get(place)
-        if given is not None and bar.is_closed and bar.last_agg_trade_id <= given.last_agg_trade_id:
+        if given is not None and bar.is_closed and _is_up_to(bar, given):
             with suppress(ValueError):  # a bar made offline has a position of another kind
                 return place, TradePosition.from_bytes(bar.position)
 
         raise ValueError(f"{bar!r} was not given by this stream; acknowledge bars that receive() returned")
 
+    async def _next(self) -> Bar:
+        while True:
+            # The block may have been left by another task during any wait.
+            self._raise_if_closed()
+            self._tell_events()
+            # From here to the return nothing waits: a cancellation comes before a bar is taken, or after.
+            bar = None if self._is_ending else self._take()
+            if bar is not None:
+                return bar
+
+            if self._keeper.has_origins and not self._is_ending:
+                await self._save(self._save_origins)
+                continue
+
+            self._raise_if_over()
+            await self._wait()
+
     async def _wait(self) -> None:
         self._wake = anyio.Event()
         await self._wake.wait()
 
-    async def _finish_outstanding(self) -> None:
-        self._note_outstanding()
+    async def _finish_given(self) -> None:
+        self._note_given()
         if self._keeper.finished_unsaved >= self._save_every or self._is_ending:
-            await self._keeper.save_finished()
+            await self._save(self._keeper.save_finished)
 
-    def _note_outstanding(self) -> None:
-        if self._outstanding is not None:
-            place, bar = self._outstanding
-            self._keeper.note_finished(place, TradePosition.from_bytes(bar.position))
-            self._outstanding = None
+    async def _save(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the store; once the stream is to end, no longer than leaving its block may take."""
+        try:
+            if not self._is_ending:
+                # No scope here: an interrupt (Ctrl-C) between its beginning and its end would leave the task in it.
+                await write()
+            else:
+                with anyio.fail_after(CLOSE_SECONDS):
+                    await write()
+        except TimeoutError:
+            self._is_store_late = True
+            raise late() from None
+        except BaseException:
+            self._is_store_late = anyio.current_time() - self._ending_since >= CLOSE_SECONDS
+            raise
+
+        self._is_store_late = False
+
+    def _note_given(self) -> None:
+        """Note the bar given last as finished; one that was taken and not given is neither finished nor forgotten."""
+        if self._taken is not None and self._is_given:
+            place, bar = self._taken
+            if not self._is_manual:
+                self._keeper.note_finished(place, TradePosition.from_bytes(bar.position))
+
+            self._taken = None
+
+    def _is_unfinished(self, place: int) -> bool:
+        """Whether the bar taken last is of this lane, and asking for the next one would finish it."""
+        return not self._is_manual and self._taken is not None and self._taken[0] == place
 
     async def _save_origins(self) -> None:
         while self._keeper.has_origins:
@@ -295,22 +352,38 @@ class BarStream(ObjectReceiveStream[Bar]):
                 self.tell(self._plans[place].forgotten(saved.origin))
 
     def _take(self) -> Bar | None:
+        """Take the next bar off the queue, or again the one that was taken and not given.
+
+        An interrupt (Ctrl-C on trio) may come between any two of these lines, so a bar is noted before it leaves the
+        queue, and leaves it only if it is still there.
+        """
         head = self._session.head()
-        if head is None:
-            return None
+        if self._is_given or self._taken is None:
+            if head is None:
+                return None
 
-        place, raw = head
-        bar = self._last_given[place] = self._bar(place, raw, is_closed=True)
-        if not self._is_manual:
-            self._outstanding = place, bar
+            place, raw = head
+            bar = self._bar(place, raw, is_closed=True)
+            self._is_given = False
+            self._taken = place, bar
 
+        place, bar = self._taken
+        self._last_given[place] = bar
+        if head == (place, bar._raw):
+            self._pop()
+
+        return bar
+
+    def _pop(self) -> None:
         try:
             if self._session.pop(anyio.current_time()):
                 self._settle()
         except Exception as error:  # noqa: BLE001 - the bar has left the queue: it is given first, the error next
             self.on_fail(error)
-
-        return bar
+        except BaseException:
+            # What was interrupted half-way cannot be gone on with; a stream opened again can.
+            self.on_fail(RangeBarError("the stream was interrupted while it went on to the next bar; open it again"))
+            raise
 
     def _bar(self, place: int, raw: bytes, *, is_closed: bool) -> Bar:
         key = self._plans[place].key
@@ -344,6 +417,11 @@ class BarStream(ObjectReceiveStream[Bar]):
             raise self._failure
 
     @property
+    def is_store_late(self) -> bool:
+        """Whether the store was waited for in vain since `aclose()`, for as long as leaving may take."""
+        return self._is_store_late
+
+    @property
     def is_saved(self) -> bool:
         """Whether the store has everything that is finished."""
         return self._keeper.finished_unsaved == 0
@@ -355,7 +433,7 @@ class BarStream(ObjectReceiveStream[Bar]):
             StoreError: something finished could not be saved.
         """
         if acknowledge:
-            self._note_outstanding()
+            self._note_given()
 
         await self._keeper.save_finished()
         changes = (self._snapshot(place) for place in range(len(self._plans)))
@@ -372,3 +450,8 @@ class BarStream(ObjectReceiveStream[Bar]):
     def _raise_if_closed(self) -> None:
         if self._is_closed:
             raise anyio.ClosedResourceError
+
+
+def _is_up_to(bar: Bar, given: Bar) -> bool:
+    """Whether a bar can have been given before another of its symbol and threshold: another market's cannot."""
+    return bar.venue == given.venue and bar.last_agg_trade_id <= given.last_agg_trade_id

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from .._bar import Bar
 from .._session import StreamStats
 from .._stream import BarStream
+from .._stream._closing import CLOSE_SECONDS
 from ._screen import Screen
 from ._signals import stopped_by_signals
 
@@ -113,6 +114,9 @@ async def _beside() -> AsyncGenerator[TaskGroup, None]:
 async def _close(bars: BarStream, stop: _Stop) -> None:
     await stop.wanted.wait()
     await bars.aclose()
+    # What waits for a disk that never answers ends as late as leaving a block may.
+    await anyio.sleep(CLOSE_SECONDS)
+    stop.scope.cancel()
 
 
 async def _ends(watch: Watch, bars: BarStream, stop: _Stop) -> None:

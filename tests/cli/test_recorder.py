@@ -89,19 +89,43 @@ async def test_every_bar_is_there_once_over_many_runs(tmp_path: object) -> None:
 
 
 async def test_a_refused_transaction_is_written_by_the_next_one() -> None:
+    """And told of then, like any other, and counted."""
     store = Watched()
+    told: list[Bar] = []
     async with simulated() as exchange:
         async with open_stream("BTCUSDT", ack="manual", **options(exchange, store)) as bars:  # type: ignore[arg-type]
             store.refusals = 2
             for _ in range(2):
                 with pytest.raises(StoreError, match="the disk is full"):
-                    await record(bars, store, max_bars=5)
+                    await record(bars, store, on_bars=told.extend, max_bars=5)
 
+            await record(bars, store, on_bars=told.extend, max_bars=5)
+
+    assert await recorded(store) == packed(BARS[:5])
+    assert told == BARS[:5]
+
+
+async def test_a_position_moved_by_another_kind_of_stream_leaves_no_hole_between_recorded_bars() -> None:
+    """A notebook under the recorder's name: recording is refused until somebody decides about what is missing."""
+    store = Watched()
+    async with simulated() as exchange:
+        async with open_stream("BTCUSDT", ack="manual", **options(exchange, store)) as bars:  # type: ignore[arg-type]
             await record(bars, store, max_bars=5)
 
-    found = await recorded(store)
-    assert found == packed(BARS[: len(found)])
-    assert len(found) >= 6
+        async with open_stream("BTCUSDT", **options(exchange, store)) as bars:  # type: ignore[arg-type]
+            for _ in range(4):
+                await bars.receive()
+
+        async with open_stream("BTCUSDT", ack="manual", **options(exchange, store)) as bars:  # type: ignore[arg-type]
+            last = BARS[4].last_agg_trade_id
+            with pytest.raises(StoreError, match=rf"up to trade {last}.*restart=True and start={last + 1}"):
+                await record(bars, store, max_bars=5)
+
+        again = {**options(exchange, store), "start": last + 1, "restart": True}
+        async with open_stream("BTCUSDT", ack="manual", **again) as bars:  # type: ignore[arg-type]
+            await record(bars, store, max_bars=5)
+
+    assert await recorded(store) == packed(BARS[:10])
 
 
 async def test_a_cancelled_recording_loses_and_doubles_nothing() -> None:

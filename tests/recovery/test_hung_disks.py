@@ -14,7 +14,7 @@ import pytest
 
 from rangebar_anyio import Bar, StoreError
 from rangebar_anyio._stores import _writer
-from rangebar_anyio._stream import _running
+from rangebar_anyio._stream import _closing
 from tests.recovery.house import ROOT
 from tests.recovery.streams import TAPE, WANTED, FakeExchange, stream, take
 
@@ -43,8 +43,8 @@ async def test_leaving_takes_no_longer_than_the_deadline(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says so, by an error, a note or the log, and what comes late does no harm to the next run."""
-    assert _running.CLOSE_SECONDS == 5.0
-    monkeypatch.setattr(_running, "CLOSE_SECONDS", DEADLINE_S)
+    assert _closing.CLOSE_SECONDS == 5.0
+    monkeypatch.setattr(_closing, "CLOSE_SECONDS", DEADLINE_S)
     exchange, path = FakeExchange([TAPE], history=60), tmp_path / "bars.db"
     told, began, got = "", anyio.current_time(), list[Bar]()
     with anyio.CancelScope() as scope:
@@ -79,10 +79,10 @@ PROGRAM = """
 import anyio, sys, threading
 from rangebar_anyio import StoreError
 from rangebar_anyio._stores import _writer
-from rangebar_anyio._stream import _running
+from rangebar_anyio._stream import _closing
 from tests.recovery.streams import TAPE, FakeExchange, stream, take
 
-_running.CLOSE_SECONDS = 0.3
+_closing.CLOSE_SECONDS = 0.3
 
 async def main():
     try:

@@ -18,9 +18,11 @@ from rangebar_anyio import (
     SqliteStore,
     StoreError,
     open_stream,
+    record,
 )
 from rangebar_anyio._events import PositionForgotten, SnapshotIgnored
 from rangebar_anyio._stores import BeginSegment, Change, LaneFormat, LaneKey, Position, SaveSnapshot, Snapshot
+from rangebar_anyio._stream._closing import CLOSE_SECONDS
 from tests.stream.fake_source import QUICK, FakeExchange, bars_of, make_tape
 from tests.stream.reading import take, until
 
@@ -188,6 +190,22 @@ async def test_bars_that_cannot_be_acknowledged(exchange: FakeExchange) -> None:
             await bars.ack(bar)
 
 
+async def test_a_bar_of_another_market_is_not_acknowledged_in_its_place(exchange: FakeExchange) -> None:
+    """Of the same symbol and threshold: its last id lies inside a bar of this one."""
+    other, store = FakeExchange([make_tape(60, seed=7)], history=60), MemoryStore()
+    other.venue = "futures"
+    async with opened(other, None) as bars:
+        foreign = await take(bars, 2)
+
+    async with opened(exchange, store, ack="manual") as bars:
+        await take(bars, 5)
+        with pytest.raises(ValueError, match="was not given by this stream"):
+            await bars.ack(foreign[1])
+
+    async with opened(exchange, store, ack="manual") as bars:
+        assert await take(bars, 5) == WANTED[:5]
+
+
 async def test_a_forming_bar_is_never_acknowledged() -> None:
     """A position inside a bar would give other bars after a restart."""
     exchange = FakeExchange([TAPE], batch=1)
@@ -312,6 +330,35 @@ async def test_a_lane_opened_again_elsewhere_is_not_written_any_more(exchange: F
         store._lanes[status.lane].epoch = 1
 
 
+async def test_a_store_that_is_closed_too_early_is_an_error_of_the_store(exchange: FakeExchange) -> None:
+    """`ClosedResourceError` would say that the block was left."""
+    store = MemoryStore()
+    with pytest.raises(StoreError, match="closed while a stream was open"):
+        async with opened(exchange, store) as bars:
+            await take(bars, 2)
+            await store.aclose()
+            with pytest.raises(StoreError, match="closed while a stream was open"):
+                await bars.receive()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+async def test_after_aclose_nothing_new_is_begun(exchange: FakeExchange, replace: bool) -> None:
+    """No origin is written, so nothing recorded makes room for a segment that gives no bar."""
+    store = CountingStore()
+    async with opened(exchange, store, ack="manual", reader="record") as bars:
+        await record(bars, store, max_bars=5)
+
+    again = {"restart": True, "replace": replace}
+    async with opened(exchange, store, ack="manual", reader="record", **again) as bars:
+        await until(lambda: bars.stats.bars_waiting > 0)
+        await bars.aclose()
+        with pytest.raises(anyio.EndOfStream):
+            await bars.receive()
+
+    (status,) = await store.lanes()
+    assert status.bars == 5
+
+
 class TestVirtual:
     """Where time passes."""
 
@@ -353,6 +400,43 @@ class TestVirtual:
         store.hangs = False
         async with opened(exchange, store) as bars:
             assert await take(bars, len(WANTED)) == WANTED
+
+    async def test_a_store_that_hangs_holds_up_a_closed_stream_no_longer_than_leaving_it(
+        self, exchange: FakeExchange
+    ) -> None:
+        """`aclose()`, then a loop that goes on to its end, then the exit: five seconds for all of it."""
+        store = CountingStore()
+        began = anyio.current_time()
+        with pytest.raises(StoreError, match="did not answer within 5 s"):
+            async with opened(exchange, store, config=SessionConfig()) as bars:
+                async for bar in bars:
+                    if bar == WANTED[2]:
+                        store.hangs, began = True, anyio.current_time()
+                        await bars.aclose()
+
+        assert anyio.current_time() - began == pytest.approx(5.0, abs=0.2)
+
+    async def test_a_receive_that_waits_for_a_hung_store_is_cancelled_and_delays_the_exit_no_more(
+        self, exchange: FakeExchange
+    ) -> None:
+        """As the command line does after Ctrl-C."""
+        store = CountingStore()
+        with anyio.CancelScope() as scope:
+            async with opened(exchange, store, config=SessionConfig()) as bars:
+
+                async def end() -> None:
+                    await anyio.sleep(1)
+                    await bars.aclose()
+                    await anyio.sleep(CLOSE_SECONDS)
+                    scope.cancel()
+
+                await take(bars, 3)
+                store.hangs, began = True, anyio.current_time()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(end)
+                    await bars.receive()
+
+        assert anyio.current_time() - began == pytest.approx(6.0, abs=0.2)
 
     async def test_forming_bars_that_come_too_late_are_no_error(
         self, exchange: FakeExchange, caplog: pytest.LogCaptureFixture
