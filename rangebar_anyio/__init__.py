@@ -17,6 +17,7 @@ from rangebar_anyio._errors import (
     GapUnfillableError,
     InternalError,
     InvalidColumnError,
+    InvalidStartError,
     InvalidSymbolError,
     InvalidThresholdError,
     InvalidTradeError,
@@ -38,9 +39,10 @@ if _typing.TYPE_CHECKING:
     from rangebar_anyio._reconnect import ReconnectPolicy
     from rangebar_anyio._recorder import record
     from rangebar_anyio._session import SessionConfig, StreamStats
+    from rangebar_anyio._sources._base import TradeSource
     from rangebar_anyio._sources._binance import BinanceCoinFutures, BinanceSpot, BinanceUsdFutures
     from rangebar_anyio._stores import CheckpointStore, MemoryStore, SqliteStore, StoreReader, salvage_store
-    from rangebar_anyio._stream import BarStream, LastTrade, open_stream
+    from rangebar_anyio._stream import BarStream, LastTrade, StartPoint, open_stream
 
 __version__ = "0.1.0"
 
@@ -59,6 +61,7 @@ __all__ = (
     "GapUnfillableError",
     "InternalError",
     "InvalidColumnError",
+    "InvalidStartError",
     "InvalidSymbolError",
     "InvalidThresholdError",
     "InvalidTradeError",
@@ -75,10 +78,12 @@ __all__ = (
     "SessionConfig",
     "SnapshotError",
     "SqliteStore",
+    "StartPoint",
     "StoreError",
     "StoreReader",
     "StreamStats",
     "Trade",
+    "TradeSource",
     "__version__",
     "open_stream",
     "record",
@@ -100,16 +105,24 @@ _HOMES = {
     "ReconnectPolicy": "_reconnect",
     "SessionConfig": "_session",
     "SqliteStore": "_stores",
+    "StartPoint": "_stream",
     "StoreReader": "_stores",
     "StreamStats": "_session",
+    "TradeSource": "_sources._base",
     "open_stream": "_stream",
     "record": "_recorder",
     "run_handler": "_handler",
     "salvage_store": "_stores",
 }
 
+# Modules of their own, there without an import of theirs: `rangebar_anyio.events.GapFound`.
+_MODULES = ("events", "stores", "testing")
+
 
 def __getattr__(name: str) -> _typing.Any:
+    if name in _MODULES:
+        return _importlib.import_module(f"rangebar_anyio.{name}")
+
     home = _HOMES.get(name)
 
     if home is None:
@@ -120,4 +133,4 @@ def __getattr__(name: str) -> _typing.Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -81,6 +81,23 @@ class InvalidSymbolError(RangeBarError, ValueError):
         return f"{where}symbol {_shown(self.symbol)} {self.problem}{remedy}"
 
 
+class InvalidStartError(RangeBarError, ValueError):
+    """A stream cannot begin where it was told to.
+
+    ``start`` is what was asked for, ``problem`` says why it cannot be, ``remedy`` what to write instead.
+    """
+
+    def __init__(self, start: object, problem: str, remedy: str = "") -> None:
+        self.start = start
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(start, problem, remedy)
+
+    def __str__(self) -> str:
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"start={_shown(self.start)} {self.problem}{remedy}"
+
+
 class OutOfOrderError(RangeBarError):
     """A trade's ``agg_trade_id`` is not above the one before it; nothing of the call was taken.
 

@@ -54,7 +54,7 @@ async def run_handler(handler: BarHandler, symbols: str | Iterable[str], **optio
         options: all others of `open_stream` but `on_event`.
 
     Raises:
-        TypeError: the handler is no `BarHandler`, or an option is none of `open_stream`.
+        TypeError: the handler is no `BarHandler`, or an option is none of `open_stream`, or is `on_event`.
         RangeBarError: the stream failed, after its last bar.
 
     Example:
@@ -64,6 +64,9 @@ async def run_handler(handler: BarHandler, symbols: str | Iterable[str], **optio
     """
     if not isinstance(handler, BarHandler):
         raise TypeError(f"handler must be an instance of a BarHandler, not {handler!r}; write a class with on_bar()")
+
+    if "on_event" in options:
+        raise TypeError("events go to the handler: write on_event() in its class instead of giving on_event=")
 
     async with open_stream(symbols, on_event=handler.on_event, **options) as bars:
         await _done(handler.on_open(bars))

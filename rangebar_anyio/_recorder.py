@@ -50,12 +50,12 @@ async def record(
                 await record(bars, store)
         ```
     """
-    stream.check_records_to(store)
+    stream._check_records_to(store)
     left = inf if max_bars is None else max_bars
     bars: list[Bar] = []
     while True:
         # First of all what an earlier call took and could not write.
-        recorded = await stream.record_bars(bars)
+        recorded = await stream._record_bars(bars)
         left -= len(recorded)
         if recorded and on_bars is not None:
             on_bars(recorded)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from .._errors import SnapshotError
+from .._errors import InvalidStartError, SnapshotError
 from .._events import SnapshotIgnored
 from .._reconnect import Backoff
 from ._core import Core, LaneState, Symbol
@@ -132,7 +132,8 @@ class Opening:
 
         if is_again:
             newest = "no trade at all" if symbol.newest < 0 else f"no trade after {symbol.newest}"
-            self._core.fail(ValueError(f"{symbol.name} cannot start at trade {min(wanted)}: the exchange has {newest}"))
+            problem = f"is a trade of {symbol.name} that nobody has yet: the exchange has {newest}"
+            self._core.fail(InvalidStartError(min(wanted), problem, 'write "live" to begin with the next trade'))
         else:
             when = now + self._core.config.evidence_apart_s
             self._core.timers.set(("newest", symbol.number), when, partial(self._ask_newest, symbol, is_again=True))

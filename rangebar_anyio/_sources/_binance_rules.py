@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .._session._rules import Found, Limits, Meaning, Request, Verdict
 
@@ -60,7 +60,7 @@ class BinanceRules:
     def connect_url(self, symbols: Sequence[str]) -> str:
         """Name the raw stream of the first symbol; a unit can only be asked for here, not when subscribing."""
         query = "?timeUnit=MICROSECOND" if self.asks_microseconds else ""
-        return f"{self.ws_url.rstrip('/')}{self.stream_prefix}/ws/{_stream(symbols[0])}{query}"
+        return f"{self.ws_url.rstrip('/')}{self.stream_prefix}/ws/{quote(_stream(symbols[0]), safe='@')}{query}"
 
     def subscribe_text(self, message_id: int, symbols: Sequence[str]) -> str:
         """Subscribe; naming a stream again that the URL named already is harmless and gets the confirmation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._last_trade import LastTrade
-from ._open import open_stream
+from ._open import StartPoint, open_stream
 from ._stream import BarStream
 
-__all__ = ("BarStream", "LastTrade", "open_stream")
+__all__ = ("BarStream", "LastTrade", "StartPoint", "open_stream")

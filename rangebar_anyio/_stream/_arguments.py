@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from inspect import iscoroutinefunction
 from operator import index
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 from .._errors import InvalidSymbolError, InvalidThresholdError
 from .._stores import CheckpointStore
@@ -43,8 +43,9 @@ def _symbol(name: object) -> str:
     if not isinstance(name, str):
         raise InvalidSymbolError(name, f"is a {type(name).__name__}", "give a str")
 
+    # Not only ASCII: the exchange lists symbols in Chinese, too.
     plain = name.replace("_", "").replace("-", "")
-    if not (plain.isascii() and plain.isalnum()):
+    if not plain.isalnum():
         raise InvalidSymbolError(name, "has characters that no symbol has", 'write it as the exchange does: "BTCUSDT"')
 
     return name.upper()
@@ -75,11 +76,12 @@ def _threshold(value: Any) -> int:
 
 
 def at_least(name: str, value: object, least: int) -> int:
-    """Check a whole number."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    """Check a whole number, which may be NumPy's."""
+    number = index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else None
+    if number is None or number < least:
         raise ValueError(f"{name} must be a whole number of {least} or more, not {value!r}")
 
-    return value
+    return number
 
 
 def flag(name: str, value: object) -> bool:
@@ -136,6 +138,9 @@ def store_of(store: Any) -> CheckpointStore | str | os.PathLike[str] | None:
     """Check a path or a store."""
     if isinstance(store, str) and not store:
         raise ValueError("store must be a path or a CheckpointStore, not ''; name a file: store=\"bars.db\"")
+
+    if store == ":memory:":
+        raise ValueError('store=":memory:" would be a file of that name; for a store in memory: store=MemoryStore()')
 
     if store is not None and not isinstance(store, str | os.PathLike | CheckpointStore):
         raise TypeError(f'store must be a path or a CheckpointStore, not {store!r}; name a file: store="bars.db"')

@@ -21,6 +21,8 @@ __all__ = ("CLOSE_SECONDS", "Closing", "late")
 CLOSE_SECONDS = 5.0
 #: What closing gets even when the deadline has passed: enough for what does not hang.
 _LEAST_SECONDS = 0.1
+#: A store is asked to give up so much earlier than it is left, since it says more about what it left behind.
+_SPARE_SECONDS = 0.05
 
 _log = logging.getLogger("rangebar_anyio")
 
@@ -45,11 +47,11 @@ class Closing:
         """Write what is finished, also while being cancelled; `leaving` is what the block is left with."""
         try:
             with self._scope() as scope:
-                await stream.finish(acknowledge=acknowledge)
+                await stream._finish(acknowledge=acknowledge)
         except Exception as unsaved:  # noqa: BLE001 - a store may raise what it likes, and the body's exception comes first
             _report(unsaved, leaving)
         else:
-            if scope.cancelled_caught and stream.is_saved:
+            if scope.cancelled_caught and stream._is_saved:
                 _log.warning("forming bars were not saved within %g s; a restart fetches their trades", CLOSE_SECONDS)
             elif scope.cancelled_caught:
                 _report(late(), leaving)
@@ -63,9 +65,12 @@ class Closing:
         """Close a store that the stream opened itself."""
         try:
             with self._scope(_LEAST_SECONDS) as scope:
-                await store.aclose(deadline_s=scope.deadline - anyio.current_time())
+                await store.aclose(deadline_s=max(0.0, scope.deadline - anyio.current_time() - _SPARE_SECONDS))
         except StoreError as unsaved:
             _report(unsaved, leaving)
+        else:
+            if scope.cancelled_caught:
+                _report(late(), leaving)
 
 
 def _report(unsaved: Exception, leaving: BaseException | None) -> None:

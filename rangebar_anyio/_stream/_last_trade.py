@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from .._decimals import scaled_decimal
 from .._feed_values import SymbolInfo
 from .._trade import EPOCH
 
@@ -31,4 +32,4 @@ def last_trade_of(info: SymbolInfo) -> LastTrade | None:
     if info.last_id is None:
         return None
 
-    return LastTrade(info.last_id, Decimal(info.last_price_e8).scaleb(-8), info.last_time_us)
+    return LastTrade(info.last_id, scaled_decimal(info.last_price_e8, 8), info.last_time_us)

@@ -34,11 +34,11 @@ _READ_BYTES = 1 << 18
 class Listener(Protocol):
     """What the reader's side wants to hear of."""
 
-    def on_notify(self, action: Notify) -> None: ...
-    def on_origin(self, action: SaveOrigin) -> None: ...
-    def on_snapshots(self, action: SaveSnapshots) -> None: ...
-    def on_fail(self, error: Exception) -> None: ...
-    def on_bars(self) -> None: ...
+    def _on_notify(self, action: Notify) -> None: ...
+    def _on_origin(self, action: SaveOrigin) -> None: ...
+    def _on_snapshots(self, action: SaveSnapshots) -> None: ...
+    def _on_fail(self, error: Exception) -> None: ...
+    def _on_bars(self) -> None: ...
 
 
 class _Outbox:
@@ -88,10 +88,10 @@ class Links:
             Disconnect: self._disconnect,
             Fetch: self._fetch,
             CancelFetch: self._cancel_fetch,
-            SaveOrigin: listener.on_origin,
-            SaveSnapshots: listener.on_snapshots,
-            Notify: listener.on_notify,
-            Fail: lambda action: listener.on_fail(action.error),
+            SaveOrigin: listener._on_origin,
+            SaveSnapshots: listener._on_snapshots,
+            Notify: listener._on_notify,
+            Fail: lambda action: listener._on_fail(action.error),
         }
 
     def settle(self) -> None:
@@ -106,7 +106,7 @@ class Links:
             self._timer.set()
 
         if session.bars_waiting:
-            self._listener.on_bars()
+            self._listener._on_bars()
 
         if not session.is_paused:
             self._unpaused.set()
@@ -171,7 +171,7 @@ class Links:
             if session.received(conn, data, now):
                 self.settle()
             elif session.bars_waiting:
-                self._listener.on_bars()
+                self._listener._on_bars()
 
             await self._let_reader_go_first()
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from .._errors import CheckpointMismatchError, StoreError
 from .._events import StreamEvent
@@ -37,9 +38,13 @@ from ._running import run_stream
 from ._start import LanePlan, read_start
 from ._stream import BarStream
 
-__all__ = ("open_stream",)
+__all__ = ("StartPoint", "open_stream")
+
+#: Where a lane that the store does not know begins.
+StartPoint: TypeAlias = Literal["resume", "live"] | datetime | int
 
 _SNAPSHOT_SECONDS = 30.0
+_DEFAULT_POLICY = ReconnectPolicy()
 
 
 def open_stream(
@@ -48,10 +53,10 @@ def open_stream(
     threshold_dbps: int | Iterable[int] = 250,
     source: TradeSource | None = None,
     store: CheckpointStore | str | os.PathLike[str] | None = None,
-    start: Any = "resume",
+    start: StartPoint | Mapping[str, StartPoint] | Mapping[tuple[str, int], bytes] = "resume",
     bar_buffer: int = 100,
     trade_buffer: int = 5000,
-    reconnect: ReconnectPolicy | None = None,
+    reconnect: ReconnectPolicy = _DEFAULT_POLICY,
     on_event: Callable[[StreamEvent], object] | None = None,
     ack: Literal["auto", "manual"] = "auto",
     restart: bool = False,
@@ -79,7 +84,8 @@ def open_stream(
         bar_buffer: closed bars that wait for the reader before the feed pauses, over all lanes.
         trade_buffer: live trades that wait while a gap before them is fetched, over all symbols.
         reconnect: back-off and the share of the exchange's limits; see `ReconnectPolicy`.
-        on_event: called in the reader's task, in order, with what happens besides bars.
+        on_event: called in the reader's task, in order, with what happens besides bars. Without it only a server that
+            cannot be reached is told of, once in an outage, as a warning in the log `rangebar_anyio`.
         ack: `"auto"` finishes a bar when the next one is asked for, `"manual"` when the program calls `bars.ack(bar)`.
         restart: forget what the store knows and begin anew; what is skipped or repeated is an event and a row.
         replace: with a start at or below recorded bars, delete those.
@@ -89,7 +95,7 @@ def open_stream(
 
     Raises:
         ValueError, TypeError: an argument out of its range, before anything is opened.
-        InvalidSymbolError, InvalidThresholdError: likewise.
+        InvalidSymbolError, InvalidThresholdError, InvalidStartError: likewise.
         StoreError, CheckpointMismatchError: on entering, when the store cannot be used for these lanes.
 
     Example:
@@ -162,9 +168,9 @@ async def _opened(wanted: _Wanted) -> AsyncGenerator[BarStream, None]:
                     start_soon=start_soon,
                 )
                 for plan in plans:
-                    stream.tell(plan.opening_events())
+                    stream._tell(plan.opening_events())
                     if isinstance(plan.lane.start, Resume):
-                        stream.tell(plan.forgotten(plan.lane.start.position))
+                        stream._tell(plan.forgotten(plan.lane.start.position))
 
                 return stream
 
@@ -217,7 +223,8 @@ async def _plans(wanted: _Wanted, store: CheckpointStore | None, epoch: int, key
 def _config(config: SessionConfig | None, policy: ReconnectPolicy | None, *, has_store: bool) -> SessionConfig:
     config = of_type("config", config, SessionConfig) or SessionConfig()
     policy = of_type("reconnect", policy, ReconnectPolicy)
-    if policy is not None:
+    # One that was given counts, not the default over that of a `config`.
+    if policy is not None and policy is not _DEFAULT_POLICY:
         config = replace(config, policy=policy)
 
     if has_store and config.snapshot_every_s is None:

@@ -36,9 +36,9 @@ async def run_stream(
                 except BaseException as raised:  # noqa: BLE001 - raised again below, outside the group that would wrap it
                     error = raised
                 finally:
-                    closing.begin(has_waited=stream.is_store_late)
+                    closing.begin(has_waited=stream._is_late)
                     session.stop()
-                    stream.end()
+                    stream._end()
                     tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             # Only what no task may swallow comes here: an interrupt that arrived while one of them ran.
@@ -98,7 +98,7 @@ class _Running:
         try:
             await work(*args)
         except Exception as error:  # noqa: BLE001 - raised from receive()
-            self._stream.on_fail(error)
+            self._stream._on_fail(error)
 
 
 def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._errors import CheckpointMismatchError, StoreError
+from .._errors import CheckpointMismatchError, InvalidStartError, StoreError
 from .._events import PositionForgotten, SnapshotIgnored, StreamEvent
 from .._session import Lane, Live, Resume, Start, starts_of
 from .._sources._positions import TradePosition
@@ -97,7 +97,7 @@ def read_start(start: Any, lanes: Sequence[tuple[str, int]], wall_us: int) -> Wi
     """Read `start=`.
 
     Raises:
-        ValueError, TypeError: with the field, the value and the remedy, for anything that no lane could begin with.
+        InvalidStartError, TypeError: with value and remedy, for anything that no lane could begin with.
     """
     symbols = list(dict.fromkeys(symbol for symbol, _ in lanes))
     if not isinstance(start, Mapping):
@@ -125,7 +125,7 @@ def _upper(name: Any) -> Any:
 
 def _position(lane: Any, data: Any, lanes: Sequence[tuple[str, int]]) -> Resume:
     if lane not in lanes:
-        raise ValueError(f"start names the lane {lane!r}, which is not among {', '.join(map(repr, lanes))}")
+        raise InvalidStartError(lane, "is not among the lanes", f"name {' or '.join(map(repr, lanes))}")
 
     if not isinstance(data, bytes):
         raise TypeError(f"start[{lane!r}] must be the bytes of a bar's position, not {data!r}")
@@ -133,7 +133,7 @@ def _position(lane: Any, data: Any, lanes: Sequence[tuple[str, int]]) -> Resume:
     try:
         position = TradePosition.from_bytes(data)
     except ValueError as error:
-        raise ValueError(f"start[{lane!r}] is not the position of a bar of this source: {error}") from None
+        raise InvalidStartError(data, f"for {lane!r} is not the position of a bar of this source: {error}") from None
 
     return Resume(position.agg_trade_id, position.unit, position.time_us)
 

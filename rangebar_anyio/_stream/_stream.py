@@ -22,6 +22,7 @@ from ._closing import CLOSE_SECONDS, late
 from ._keeper import Keeper
 from ._last_trade import LastTrade, last_trade_of
 from ._start import LanePlan
+from ._unheard import Unheard
 
 __all__ = ("BarStream",)
 
@@ -74,7 +75,8 @@ class BarStream(ObjectReceiveStream[Bar]):
         self._is_given = True
         self._unrecorded: list[Bar] = []
         self._ending_since = inf
-        self._is_store_late = False
+        self._gave_store_up = False
+        self._unheard = Unheard()
         self._events_lost = 0
         self._failure: Exception | None = None
         self._is_ending = False
@@ -152,7 +154,7 @@ class BarStream(ObjectReceiveStream[Bar]):
         """
         self._is_ending = True
         self._ending_since = min(self._ending_since, anyio.current_time())
-        self.wake()
+        self._look_again()
         await anyio.lowlevel.checkpoint()
 
     def forming(self, symbol: str, threshold_dbps: int) -> Bar | None:
@@ -190,7 +192,7 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     # --- for `record` ------------------------------------------------------------------------------------------------
 
-    def check_records_to(self, store: CheckpointStore) -> None:
+    def _check_records_to(self, store: CheckpointStore) -> None:
         """Raise unless bars of this stream can be written to a store together with their positions.
 
         Raises:
@@ -206,7 +208,7 @@ class BarStream(ObjectReceiveStream[Bar]):
         for plan in self._plans:
             plan.check_follows_recorded()
 
-    async def record_bars(self, bars: Sequence[Bar]) -> Sequence[Bar]:
+    async def _record_bars(self, bars: Sequence[Bar]) -> Sequence[Bar]:
         """Finish bars by writing them and their positions in one transaction; return all that it made durable.
 
         Raises:
@@ -224,34 +226,37 @@ class BarStream(ObjectReceiveStream[Bar]):
 
     # --- for the stream's own tasks ----------------------------------------------------------------------------------
 
-    def wake(self) -> None:
+    def _look_again(self) -> None:
         """Have the reader look again."""
         self._wake.set()
 
-    def on_bars(self) -> None:
+    def _on_bars(self) -> None:
         self._wake.set()
 
-    def on_notify(self, action: Notify) -> None:
-        self.tell((action.event,))
+    def _on_notify(self, action: Notify) -> None:
+        self._tell((action.event,))
 
-    def tell(self, events: Iterable[StreamEvent]) -> None:
+    def _tell(self, events: Iterable[StreamEvent]) -> None:
         """Keep events until the reader's task comes by."""
         if self._on_event is None:
+            for event in events:
+                self._unheard.hear(event)
+
             return
 
         for event in events:
             self._events_lost += len(self._events) == _EVENTS_KEPT
             self._events.append(event)
-            self.wake()
+            self._look_again()
 
-    def on_origin(self, action: SaveOrigin) -> None:
+    def _on_origin(self, action: SaveOrigin) -> None:
         for place in action.lanes:
             self._units[place] = action.unit
 
         self._keeper.note_origin(action)
-        self.wake()
+        self._look_again()
 
-    def on_snapshots(self, action: SaveSnapshots) -> None:
+    def _on_snapshots(self, action: SaveSnapshots) -> None:
         """Take the forming bars down now, and have them written without anybody waiting for it."""
         changes = [change for place in action.lanes if (change := self._snapshot(place)) is not None]
         if changes:
@@ -269,11 +274,11 @@ class BarStream(ObjectReceiveStream[Bar]):
         given = self._last_given.get(place)
         return self._keeper.snapshot(place, forming, data, None if given is None else given.last_agg_trade_id)
 
-    def on_fail(self, error: Exception) -> None:
+    def _on_fail(self, error: Exception) -> None:
         if self._failure is None:
             self._failure = error
 
-        self.wake()
+        self._look_again()
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -323,13 +328,13 @@ class BarStream(ObjectReceiveStream[Bar]):
                 with anyio.fail_after(CLOSE_SECONDS):
                     await write()
         except TimeoutError:
-            self._is_store_late = True
+            self._gave_store_up = True
             raise late() from None
         except BaseException:
-            self._is_store_late = anyio.current_time() - self._ending_since >= CLOSE_SECONDS
+            self._gave_store_up = anyio.current_time() - self._ending_since >= CLOSE_SECONDS
             raise
 
-        self._is_store_late = False
+        self._gave_store_up = False
 
     def _note_given(self) -> None:
         """Note the bar given last as finished; one that was taken and not given is neither finished nor forgotten."""
@@ -349,7 +354,7 @@ class BarStream(ObjectReceiveStream[Bar]):
             saved = await self._keeper.save_origin()
             self._session.origin_saved(saved.lanes)
             for place in saved.lanes:
-                self.tell(self._plans[place].forgotten(saved.origin))
+                self._tell(self._plans[place].forgotten(saved.origin))
 
     def _take(self) -> Bar | None:
         """Take the next bar off the queue, or again the one that was taken and not given.
@@ -379,10 +384,10 @@ class BarStream(ObjectReceiveStream[Bar]):
             if self._session.pop(anyio.current_time()):
                 self._settle()
         except Exception as error:  # noqa: BLE001 - the bar has left the queue: it is given first, the error next
-            self.on_fail(error)
+            self._on_fail(error)
         except BaseException:
             # What was interrupted half-way cannot be gone on with; a stream opened again can.
-            self.on_fail(RangeBarError("the stream was interrupted while it went on to the next bar; open it again"))
+            self._on_fail(RangeBarError("the stream was interrupted while it went on to the next bar; open it again"))
             raise
 
     def _bar(self, place: int, raw: bytes, *, is_closed: bool) -> Bar:
@@ -417,16 +422,16 @@ class BarStream(ObjectReceiveStream[Bar]):
             raise self._failure
 
     @property
-    def is_store_late(self) -> bool:
+    def _is_late(self) -> bool:
         """Whether the store was waited for in vain since `aclose()`, for as long as leaving may take."""
-        return self._is_store_late
+        return self._gave_store_up
 
     @property
-    def is_saved(self) -> bool:
+    def _is_saved(self) -> bool:
         """Whether the store has everything that is finished."""
         return self._keeper.finished_unsaved == 0
 
-    async def finish(self, *, acknowledge: bool) -> None:
+    async def _finish(self, *, acknowledge: bool) -> None:
         """Write what is finished and the forming bars that follow it; the block is being left.
 
         Raises:
@@ -439,13 +444,13 @@ class BarStream(ObjectReceiveStream[Bar]):
         changes = (self._snapshot(place) for place in range(len(self._plans)))
         await self._keeper.save_snapshots([change for change in changes if change is not None])
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Nothing can be received any more; a reader that waits learns of it."""
         self._is_closed = True
         with suppress(RangeBarError):  # an engine that failed counts nothing
             self._last_stats = self.stats
 
-        self.wake()
+        self._look_again()
 
     def _raise_if_closed(self) -> None:
         if self._is_closed:

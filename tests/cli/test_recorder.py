@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import localcontext
 
 import anyio
 import pytest
@@ -206,7 +207,8 @@ async def test_the_last_trade_is_that_of_the_tape() -> None:
                 bars.last_trade("ETHUSDT")
 
             await bars.receive()
-            last = bars.last_trade("btcusdt")
+            with localcontext(prec=3):
+                last = bars.last_trade("btcusdt")
 
     assert last is not None
     row = TAPE[last.agg_trade_id]

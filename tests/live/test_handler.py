@@ -115,6 +115,9 @@ async def test_what_is_no_handler_is_refused() -> None:
     with pytest.raises(InvalidSymbolError):
         await run_handler(Failing(), "BTC USDT")
 
+    with pytest.raises(TypeError, match="write on_event"):
+        await run_handler(Failing(), "BTCUSDT", on_event=print)
+
 
 @pytest.mark.skipif(not EXAMPLE.exists(), reason="the tests run without the examples beside them")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import repeat
 from random import Random
+from typing import Any
 
 import anyio
 import pytest
@@ -158,7 +159,7 @@ def hasty_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_patience, "_FIRST_S", 0.01)
 
 
-async def survive(answer: Behaviour, start: object, *, times: int = 3) -> StreamStats:
+async def survive(answer: Behaviour, start: Any, *, times: int = 3) -> StreamStats:
     """Read the whole tape although the first requests, whatever they ask, are answered so."""
     tracemalloc.start()
     try:

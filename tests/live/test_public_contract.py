@@ -28,6 +28,7 @@ from rangebar_anyio import (
     InvalidThresholdError,
     RangeBarError,
     RangeBarProcessor,
+    ReconnectPolicy,
     SqliteStore,
     Trade,
     open_stream,
@@ -47,7 +48,7 @@ STREAM_DEFAULTS = {
     "start": "resume",
     "bar_buffer": 100,
     "trade_buffer": 5000,
-    "reconnect": None,
+    "reconnect": ReconnectPolicy(),
     "on_event": None,
     "ack": "auto",
     "restart": False,
@@ -131,7 +132,8 @@ def test_what_is_wrong_is_said_before_anything_opens() -> None:
         with pytest.raises(InvalidThresholdError):
             open_stream("BTCUSDT", threshold_dbps=value)
 
-    for start in (datetime(2025, 1, 1), datetime(2999, 1, 1, tzinfo=UTC), "yesterday", -1):  # noqa: DTZ001
+    starts: list[Any] = [datetime(2025, 1, 1), datetime(2999, 1, 1, tzinfo=UTC), "yesterday", -1]  # noqa: DTZ001
+    for start in starts:
         with pytest.raises(ValueError, match=r"start|id|future"):
             open_stream("BTCUSDT", start=start)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 import typing
 from collections import Counter
 from types import ModuleType
@@ -47,6 +49,11 @@ def is_ours(name: str, value: object) -> bool:
 def test_no_public_name_outside_all(module: ModuleType) -> None:
     ours = {name for name, value in vars(module).items() if not name.startswith("_") and is_ours(name, value)}
     assert ours - set(module.__all__) == set()
+
+
+def test_modules_are_there_without_an_import_of_their_own() -> None:
+    code = "import rangebar_anyio as rb; print(rb.events.GapFound, rb.stores.LaneKey, rb.testing.Fault)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
 
 
 def test_every_public_name_has_one_home() -> None:

@@ -75,6 +75,17 @@ async def test_leaving_takes_no_longer_than_the_deadline(
         assert again + await take(bars, len(WANTED) - place - 1) == WANTED[place:]
 
 
+async def test_a_hung_disk_is_told_also_where_nothing_was_left_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream's own store is left behind open, which nobody should learn from a lock that stays."""
+    monkeypatch.setattr(_closing, "CLOSE_SECONDS", DEADLINE_S)
+    exchange, path = FakeExchange([TAPE], is_playing=False), tmp_path / "bars.db"
+    with ExitStack() as disk, pytest.raises(StoreError, match="did not"):
+        async with stream(exchange, path, start="live"):
+            disk.enter_context(hanging(path))
+
+
 PROGRAM = """
 import anyio, sys, threading
 from rangebar_anyio import StoreError

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from rangebar_anyio import BinanceSpot, InvalidSymbolError, InvalidThresholdError, MemoryStore, open_stream
+from rangebar_anyio import (
+    BinanceSpot,
+    InvalidStartError,
+    InvalidSymbolError,
+    InvalidThresholdError,
+    MemoryStore,
+    open_stream,
+)
 from tests.stream.fake_source import FakeExchange, make_tape
 
 TAPE = make_tape(5)
@@ -39,17 +46,27 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ({"store": 5}, TypeError, ["store", "5", 'store="bars.db"']),
     ({"store": ""}, ValueError, ["store", "''", 'store="bars.db"']),
     ({"store": MemoryStore}, TypeError, ["store", "MemoryStore", 'store="bars.db"']),
-    ({"start": "yesterday"}, ValueError, ["start", "'yesterday'", '"resume", "live", an aware datetime or a trade id']),
+    (
+        {"start": "yesterday"},
+        InvalidStartError,
+        ["start", "'yesterday'", '"resume", "live", an aware datetime or a trade id'],
+    ),
     ({"start": None}, TypeError, ["start", "None", '"resume", "live", an aware datetime or a trade id']),
     ({"start": 1.5}, TypeError, ["start", "1.5", "an aware datetime or a trade id"]),
-    ({"start": -1}, ValueError, ["trade id", "-1", "at least 0"]),
-    ({"start": datetime(2026, 1, 1)}, ValueError, ["start=", "time zone", "tzinfo="]),  # noqa: DTZ001 - that is the mistake
-    ({"start": datetime.now(UTC) + timedelta(days=2)}, ValueError, ["start=", "in the future"]),
-    ({"start": 7, "symbols": ["AUSDT", "BUSDT"]}, ValueError, ["an id is for one symbol", "start={'AUSDT': 7"]),
-    ({"start": {"ETHUSDT": 7}}, ValueError, ["start", "'ETHUSDT'", "not among the symbols"]),
-    ({"start": {("BTCUSDT", 100): b""}}, ValueError, ["start", "('BTCUSDT', 100)", "('BTCUSDT', 250)"]),
+    ({"start": -1}, InvalidStartError, ["trade id", "-1", "at least 0"]),
+    ({"start": datetime(2026, 1, 1)}, InvalidStartError, ["start=", "time zone", "tzinfo="]),  # noqa: DTZ001 - that is the mistake
+    ({"start": datetime.now(UTC) + timedelta(days=2)}, InvalidStartError, ["start=", "in the future"]),
+    ({"start": 7, "symbols": ["AUSDT", "BUSDT"]}, InvalidStartError, ["an id is for one symbol", "start={'AUSDT': 7"]),
+    ({"start": {"ETHUSDT": 7}}, InvalidStartError, ["start", "'ETHUSDT'", "not among the symbols"]),
+    ({"start": {("BTCUSDT", 100): b""}}, InvalidStartError, ["start", "('BTCUSDT', 100)", "('BTCUSDT', 250)"]),
     ({"start": {("BTCUSDT", 250): 7}}, TypeError, ["start", "7", "bytes of a bar's position"]),
-    ({"start": {("BTCUSDT", 250): b"7"}}, ValueError, ["start", "('BTCUSDT', 250)", "not the position of a bar"]),
+    (
+        {"start": {("BTCUSDT", 250): b"7"}},
+        InvalidStartError,
+        ["start", "('BTCUSDT', 250)", "not the position of a bar"],
+    ),
+    ({"start": b"7"}, TypeError, ["start", "start={(symbol, threshold_dbps): position}"]),
+    ({"store": ":memory:"}, ValueError, ["store", ":memory:", "store=MemoryStore()"]),
     ({"bar_buffer": 0}, ValueError, ["bar_buffer", "1 or more", "0"]),
     ({"bar_buffer": 1.5}, ValueError, ["bar_buffer", "whole number", "1.5"]),
     ({"trade_buffer": 0}, ValueError, ["trade_buffer", "1 or more", "0"]),
@@ -88,3 +105,11 @@ def test_numbers_of_other_libraries_are_thresholds() -> None:
     numpy = pytest.importorskip("numpy")
     open_stream("BTCUSDT", threshold_dbps=numpy.int64(250), source=FakeExchange([TAPE]))
     open_stream("BTCUSDT", threshold_dbps=numpy.array([100, 250]), source=FakeExchange([TAPE]))
+    open_stream("BTCUSDT", start=numpy.int64(7), bar_buffer=numpy.int32(5), source=FakeExchange([TAPE]))
+
+
+def test_symbols_need_not_be_ascii() -> None:
+    """The exchange lists some in Chinese; a URL has their bytes."""
+    open_stream("币安人生USDT", source=FakeExchange([TAPE]))
+    url = BinanceSpot().rules().connect_url(["币安人生USDT"])
+    assert url.endswith("/ws/%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9Fusdt@aggTrade?timeUnit=MICROSECOND")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -213,6 +214,24 @@ async def test_without_a_network_at_the_start_it_waits_and_says_so() -> None:
         assert await take(bars, len(WANTED)) == WANTED
 
     assert any(isinstance(event, Disconnected) and not event.was_open for event in events)
+
+
+@pytest.mark.parametrize("hears", [False, True])
+async def test_a_server_that_is_never_reached_is_told_of_where_nobody_hears_events(
+    hears: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once in an outage, however long it lasts."""
+    events: list[object] = []
+    exchange = FakeExchange([TAPE], is_offline=True)
+    options: Any = {"on_event": events.append} if hears else {}
+    async with open_stream("BTCUSDT", source=exchange, config=QUICK, **options) as bars:
+        await until(lambda: bars.stats.connect_failures > 12)
+        exchange.is_offline = False
+        assert await take(bars, len(WANTED)) == WANTED
+
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (0 if hears else 1)
+    assert all(text.startswith("5 attempts to connect failed") and "network is down" in text for text in told)
 
 
 @pytest.mark.parametrize("fault", ["drop", "lose", "repeat", "garbage", "ping"])
