@@ -8,6 +8,9 @@ An answer that is empty or short of what is known to exist is lag: asked for aga
 on with a higher id stops the sequence and is the first half of a proof; a second one, to a request with exactly the
 missing id sent at least ``evidence_apart_s`` later, is the other half. Nothing else makes a trade missing. Where one
 page leaves ids out in several places, it is the first half for each of them, and the others are asked for side by side.
+
+The oldest id that REST serves may move on by thousands before the second answer. So the first one is kept until then,
+and what follows it is fetched meanwhile, as far as the house has places.
 """
 
 from __future__ import annotations
@@ -119,9 +122,9 @@ class Catchup:
         if self.is_gone or self._is_pushing or self._is_waiting or self._core.is_ended:
             return
 
-        self._proof.forget_below(self._wants.info().expected)
+        self._forget(now)
 
-        if self._wants.next_from() is None:
+        if self._wants.next_from(now) is None:
             if self._wants.span() <= 0 and not self._wants.probe:
                 self._finish(now)
 
@@ -133,13 +136,24 @@ class Catchup:
             self.is_probe = is_probe
             self._house.want(self)
 
-    def wants_more(self) -> bool:
+    def _forget(self, now: float) -> None:
+        """Forget what is behind us, and set the time of the proof that is wanted now."""
+        expected = self._wants.info().expected
+        due = self._proof.forget_below(expected)
+
+        if expected is not None:
+            self._pages.forget_below(expected)
+
+        if due is not None and due > now:
+            self._core.timers.set(("proof", self.sequence), due, self.push)
+
+    def wants_more(self, now: float) -> bool:
         """Whether a further page is wanted beside those under way."""
-        return not self.is_gone and not self._is_waiting and self._wants.next_from() is not None
+        return not self.is_gone and not self._is_waiting and self._wants.next_from(now) is not None
 
     def ask(self, now: float) -> tuple[Request, Page] | None:
         """Give the next request."""
-        from_id = self._wants.next_from()
+        from_id = self._wants.next_from(now)
 
         if from_id is None:
             self.want(now)
@@ -165,7 +179,8 @@ class Catchup:
             if self._declaring is not None and not self._declare(self._declaring):
                 return
 
-            first = self._pages.answered()
+            expected = self._wants.info().expected
+            first = None if expected is None else self._pages.answered(expected)
 
             if first is None:
                 break
@@ -206,8 +221,12 @@ class Catchup:
             return False
 
         if self._declared:
-            # The same answer goes on behind what is missing.
+            # The same answer goes on behind what is missing, unless the first one does so earlier.
             self._declared = False
+
+            if page.is_spent:
+                self._pages.finish(page)
+
             return True
 
         self._judge(page, result, now)
@@ -223,11 +242,11 @@ class Catchup:
 
     def _judge(self, page: Page, result: PageResult, now: float) -> None:
         """Decide what an answer means that was pushed as far as it went."""
-        self._pages.finish_first()
         info = self._wants.info()
         is_full = result.rows + result.refused >= self._core.rules.page_rows
+        is_second = self._pages.is_second(page)
         has_progress = info.expected != page.expected_before
-        self._proof.forget_below(info.expected)
+        due = self._proof.forget_below(info.expected)
 
         if has_progress:
             self._patience.reset()
@@ -235,11 +254,15 @@ class Catchup:
         if result.taken and self._is_quiet:
             self._recovery.on_brought(self.symbol, now)
 
-        due = self._proof.due(info.expected)
+        if not is_second and page.hole is not None and page.hole[0] == info.expected:
+            self._keep(page, result, now)
+            return
 
-        if due is not None and due > now:
-            self._pages.drop()
-            self._wait_until(due)
+        self._pages.finish(page)
+
+        if is_second:
+            if not has_progress:
+                self._lags(has_progress, now)
         elif due is not None and page.from_id != info.expected:
             # Another page asks for the id itself, or will.
             return
@@ -251,9 +274,17 @@ class Catchup:
             self._wants.probe = True
             self._recovery.ask_newest(self.symbol, now)
 
+    def _keep(self, page: Page, result: PageResult, now: float) -> None:
+        """Keep an answer that left ids out; if nobody knows how much follows it, ask."""
+        last_id = result.last_id or 0
+        is_kept = self._pages.keep(page, last_id)
+
+        if is_kept and result.rows >= self._core.rules.page_rows and self._wants.target(self._wants.info()) <= last_id:
+            self._recovery.ask_newest(self.symbol, now)
+
     def _lags(self, has_progress: bool, now: float) -> None:
         """REST has less than is known to exist: what was asked for beyond is of no use, and time will bring it."""
-        self._pages.drop()
+        self._pages.drop_all_but_kept()
 
         if has_progress:
             return
@@ -279,10 +310,13 @@ class Catchup:
         self._note_further(event, page, now)
 
         if to_id is not None:
+            page.is_spent = self._pages.is_second(page) and event.next_id > to_id + 1
             self._declare(to_id)
-        elif not self._pages and (due := self._proof.due(event.expected)) is not None:
+        elif page.catchup is self:
+            page.hole = event.expected, event.next_id
+        else:
             # Another sequence's page said so; ours has to ask at the proper time.
-            self._wait_until(due)
+            self.want(now)
 
     def _note_further(self, event: IdSkipped, page: Page, now: float) -> None:
         ids = [found for found in page.ids(self._core.rules) if found >= event.next_id]
@@ -346,6 +380,7 @@ class Catchup:
         self.ticket = None
         self._core.timers.cancel(("retry", self.sequence))
         self._core.timers.cancel(("gap", self.sequence))
+        self._core.timers.cancel(("proof", self.sequence))
         into._wants.goal = max(into._wants.goal, self._wants.goal)
         into._story.continue_with(self._story)
         into._is_fetching |= self._is_fetching

@@ -47,7 +47,7 @@ class Errand(Protocol):
         """Give the request, or ``None`` when nothing is wanted any more."""
         ...
 
-    def wants_more(self) -> bool:
+    def wants_more(self, now: float, /) -> bool:
         """Whether another request is wanted right after the one just given."""
         ...
 

@@ -41,6 +41,11 @@ class House:
         """Whether any errand waits for its turn."""
         return any(self._queues)
 
+    @property
+    def places_left(self) -> int:
+        """How many more pages may be in the house."""
+        return self._core.config.pages - self._in_house
+
     def stop(self) -> None:
         """Give all requests up."""
         for number in self._under_way:
@@ -72,7 +77,7 @@ class House:
         """Send what may be sent."""
         core = self._core
 
-        while self._in_house < core.config.pages and not core.is_ended and any(self._queues) and core.has_room():
+        while self.places_left > 0 and not core.is_ended and any(self._queues) and core.has_room():
             errand = self._pick(now)
 
             if errand is None:
@@ -80,7 +85,7 @@ class House:
 
             self._send(errand, now)
 
-            if errand.ticket is None and errand.wants_more():
+            if errand.ticket is None and errand.wants_more(now):
                 self.want(errand)
 
     def _pick(self, now: float) -> Errand | None:

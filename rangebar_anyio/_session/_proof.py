@@ -56,12 +56,14 @@ class Proof:
             if len(self._first) < _MOST:
                 self._first.setdefault(other, (next_id, now))
 
-    def forget_below(self, expected: int | None) -> None:
-        """Forget the first answers for ids that are behind us; all of them if nothing is expected."""
+    def forget_below(self, expected: int | None) -> float | None:
+        """Forget the first answers for ids that are behind us, all of them if nothing is expected; return ``due``."""
         gone = [other for other in self._first if expected is None or other < expected]
 
         for other in gone:
             del self._first[other]
+
+        return self.due(expected)
 
 
 __all__ = ("Proof",)

@@ -65,7 +65,7 @@ class Query:
         """Give the request."""
         return self._build(), self
 
-    def wants_more(self) -> bool:
+    def wants_more(self, _now: float) -> bool:
         """One answer is enough."""
         return False
 

@@ -44,7 +44,7 @@ class Wants:
         info = self.info()
         return 0 if info.expected is None else self.target(info) - info.expected + 1
 
-    def next_from(self) -> int | None:
+    def next_from(self, now: float) -> int | None:
         """The id to ask for next, or ``None``."""
         page = self._pages.unsent()
 
@@ -56,28 +56,48 @@ class Wants:
         if info.expected is None:
             return None
 
-        target = self.target(info)
+        target, due = self.target(info), self._proof.due(info.expected)
 
         if not self._pages:
-            return info.expected if self.probe or target >= info.expected else None
+            is_wanted = (self.probe or target >= info.expected) and (due is None or due <= now)
+            return info.expected if is_wanted else None
 
-        # A proof wants the answer to one id; what is behind it cannot be pushed before.
-        if self._proof.due(info.expected) is not None or len(self._pages) >= self._core.config.pages:
-            return None
+        if due is not None:
+            # What is behind a hole cannot be pushed before the proof, only fetched while it is still served.
+            if not self._pages.waits_for(info.expected):
+                return None
 
-        from_id = self._pages.last_from_id + self._core.rules.page_rows
-        return from_id if from_id <= target else None
+            if due <= now and not self._pages.has_second(info.expected):
+                return info.expected
+
+            if not self._pages.may_go_on:
+                return None
+
+        return self._next_behind(target)
+
+    def _next_behind(self, target: int) -> int | None:
+        from_id = self._pages.next_from(self._core.rules.page_rows)
+        return from_id if from_id <= target and len(self._pages) < self._core.config.pages else None
 
     def page_for(self, catchup: Catchup, from_id: int) -> Page:
         """The page that asks for it."""
         page = self._pages.unsent()
 
         if page is None:
-            page = Page(catchup, from_id)
-            self._pages.add(page)
+            page = self._new_page(catchup, from_id)
         elif self._pages.is_first(page):
             # Live trades may have come meanwhile.
             page.from_id = max(from_id, self.info().expected or from_id)
+
+        return page
+
+    def _new_page(self, catchup: Catchup, from_id: int) -> Page:
+        page = Page(catchup, from_id)
+
+        if self._pages.waits_for(from_id):
+            self._pages.add_second(page)
+        else:
+            self._pages.add(page)
 
         return page
 
@@ -86,9 +106,12 @@ class Wants:
         expected = self.info().expected
         due = self._proof.due(expected)
 
-        if expected is not None and due is not None and due <= now and len(self._pages) == 1:
-            for from_id in self._proof.others(expected, now)[: self._core.config.pages - 1]:
-                self._pages.add(Page(catchup, from_id))
+        if expected is None or due is None or due > now:
+            return
+
+        for from_id in self._proof.others(expected, now)[: max(0, self._core.config.pages - len(self._pages))]:
+            if not self._pages.has_second(from_id):
+                self._pages.add_second(Page(catchup, from_id))
 
 
 __all__ = ("Wants",)

@@ -19,7 +19,7 @@ from rangebar_anyio import (
     open_stream,
 )
 from rangebar_anyio.events import CatchingUp, GapUnfillable, StreamEvent
-from rangebar_anyio.testing import AggTrade, Fault, FaultKind, Limits, SimulatedExchange, Tape
+from rangebar_anyio.testing import AggTrade, Fault, FaultKind, Limits, Pace, SimulatedExchange, Tape
 from tests.stream.chaos import HASTY
 from tests.stream.fake_source import bars_of, make_tape
 
@@ -163,4 +163,26 @@ async def test_by_choice_they_are_raised_after_the_bars_before_them(market: Mark
     assert sum(bar.missing_trades for bar in got) == 11
     assert [(bar.first_agg_trade_id, bar.last_agg_trade_id) for bar in got] == [
         (bar.first_agg_trade_id, bar.last_agg_trade_id) for bar in after
+    ]
+
+
+async def test_what_was_served_once_is_in_the_bars_though_it_is_gone_by_the_time_of_the_proof() -> None:
+    """REST keeps the newest trades only, and each second the oldest ones go: as fast as trades come."""
+    tape, events, got = make_tape(30_000, first_id=1), list[StreamEvent](), list[Bar]()
+    async with SimulatedExchange(
+        tape, venue="usd-m", history=5000, rest_keeps=2000, pace=Pace(trades_per_s=400), limits=Limits.none()
+    ) as exchange:
+        source = BinanceUsdFutures(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
+        config = replace(CONFIG, evidence_apart_s=1.0)
+        with anyio.fail_after(25):
+            async with open_stream("BTCUSDT", source=source, start=1, config=config, on_event=events.append) as bars:
+                while len(got) < 50:
+                    got.append(await bars.receive())
+
+    gone = [event for event in events if isinstance(event, GapUnfillable)]
+    assert gone[0].first_id == 1
+    rows = (row for row in in_milliseconds(tape) if not any(g.first_id <= row.agg_trade_id <= g.last_id for g in gone))
+    wanted = bars_of(Tape("BTCUSDT", rows), 250)
+    assert [(bar.first_agg_trade_id, bar.exact("close")) for bar in got] == [
+        (bar.first_agg_trade_id, bar.exact("close")) for bar in wanted[: len(got)]
     ]

@@ -217,6 +217,23 @@ def test_ids_no_longer_served() -> None:
     assert ids(get(other, "symbol=BTCUSDT&fromId=1200&limit=1")) == [1_200]
 
 
+def test_only_the_newest_trades_are_served_and_the_oldest_of_them_goes() -> None:
+    exchange = Exchange([tape()], history=2_000, rest_keeps=100)
+
+    assert ids(get(exchange, "symbol=BTCUSDT&fromId=1200&limit=2")) == [2_900, 2_901]
+    assert ids(get(exchange, f"symbol=BTCUSDT&startTime={MS}&limit=2")) == [2_900, 2_901]
+    assert len(ids(get(exchange, "symbol=BTCUSDT&limit=1000"))) == 100
+    exchange.publish(5, 0.0)
+    assert ids(get(exchange, "symbol=BTCUSDT&fromId=2900&limit=2")) == [2_905, 2_906]
+    assert ids(get(exchange, f"symbol=BTCUSDT&endTime={MS + 5_100}")) == []
+
+
+@pytest.mark.parametrize("keeps", [0, -5])
+def test_at_least_one_trade_is_kept(keeps: int) -> None:
+    with pytest.raises(ValueError, match=f"rest_keeps must be at least 1.*{keeps}"):
+        past(rest_keeps=keeps)
+
+
 def test_milliseconds_where_microseconds_were_asked_for() -> None:
     exchange = past(faults=[Fault(FaultKind.WRONG_UNIT, at_s=0.0, lasts_s=5.0)])
     exchange.start(0.0)

@@ -48,6 +48,7 @@ class Exchange:
         history: trades, over all tapes, that are in the past at the start.
         faults: what goes wrong.
         rest_lags_s: lags of the databases behind REST, asked in turn.
+        rest_keeps: REST serves the newest so many trades of each symbol; ``None`` for all.
         listed: symbols that exist and have no trade.
     """
 
@@ -61,6 +62,7 @@ class Exchange:
         history: int = 0,
         faults: Iterable[Fault] = (),
         rest_lags_s: tuple[float, ...] = (0.0,),
+        rest_keeps: int | None = None,
         listed: Iterable[str] = (),
     ) -> None:
         self.venue = venue
@@ -77,6 +79,7 @@ class Exchange:
             self.faults,
             self.counters,
             lags_s=rest_lags_s,
+            keeps=rest_keeps,
             listed=frozenset(listed),
         )
         self._door = Door(venue, self.limits, self.counters)

@@ -52,6 +52,7 @@ class RestSide:
         faults: what goes wrong.
         counters: where answers are counted.
         lags_s: how far behind the databases are; each request goes to the next one in turn.
+        keeps: how many trades of a symbol, the newest, are served; ``None`` for all.
         listed: symbols that exist and have no trade.
     """
 
@@ -64,14 +65,19 @@ class RestSide:
         counters: Counters,
         *,
         lags_s: tuple[float, ...] = (0.0,),
+        keeps: int | None = None,
         listed: frozenset[str] = frozenset(),
     ) -> None:
+        if keeps is not None and keeps < 1:
+            raise ValueError(f"rest_keeps must be at least 1, or None for all, not {keeps!r}")
+
         self._venue = venue
         self._limits = limits
         self._playback = playback
         self._faults = faults
         self._counters = counters
         self._lags_s = lags_s
+        self._keeps = keeps
         self._listed = listed
         self._meter = WeightMeter(limits)
         self._asked = 0
@@ -170,6 +176,7 @@ class RestSide:
 
         known = published.known(now, self._lag_s(symbol, now))
         first, last = window(published, asked, known)
+        first = first if self._keeps is None else min(last, max(first, published.count - self._keeps))
         gone = self._gone(symbol, now)
 
         if "fromId" in asked or "startTime" in asked:

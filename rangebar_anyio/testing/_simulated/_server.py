@@ -50,12 +50,14 @@ class SimulatedExchange:
         limits: in place of the venue's own; `Limits.none` for no limits.
         rest_lags_s: how far the databases behind REST lag, in seconds; requests go to each in turn, so that two
             unlike numbers make one of them a stale replica.
+        rest_keeps: REST serves the newest so many trades of each symbol, and the older ones no more; by default all.
         listed: symbols that exist and have no trade.
         tls: speak TLS with this server-side context; `ws_url` and `rest_url` are ``wss`` and ``https`` then.
         ports: of WebSocket and REST; 0 for any that is free.
         clock: seconds; by default the event loop's clock.
 
     Raises:
+        ValueError: ``rest_keeps`` is below 1.
         OSError: a port is taken.
         ImportError: hypercorn is missing (install ``rangebar-anyio[simulate]``).
 
@@ -76,6 +78,7 @@ class SimulatedExchange:
         faults: Iterable[Fault] = (),
         limits: Limits | None = None,
         rest_lags_s: Sequence[float] = (0.0,),
+        rest_keeps: int | None = None,
         listed: Iterable[str] = (),
         tls: ssl.SSLContext | None = None,
         ports: tuple[int, int] = (0, 0),
@@ -89,6 +92,7 @@ class SimulatedExchange:
             history=history,
             faults=faults,
             rest_lags_s=tuple(rest_lags_s) or (0.0,),
+            rest_keeps=rest_keeps,
             listed=listed,
         )
         self._starts = starts
