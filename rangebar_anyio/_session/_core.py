@@ -33,7 +33,7 @@ class Symbol:
         silence: what was last heard of it.
         newest: the highest id that REST has named, -1 for none.
         is_listed: False once the exchange said that it does not know the symbol.
-        is_new: no lane of it was known before, so the exchange's no is an error.
+        is_new: no lane of it is stored and the exchange has not answered for it yet, so its no is an error.
     """
 
     __slots__ = ("bucket", "catchups", "group", "is_listed", "is_new", "lanes", "name", "newest", "number", "silence")

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 class Job(Protocol):
     """A request that is under way."""
 
+    @property
+    def symbol(self) -> Symbol:
+        """Whose trades it asks for."""
+        ...
+
     def answered(self, body: bytes, now: float, /) -> None:
         """Take the answer; the job gives its place in the house back by ``House.done``."""
 

@@ -186,6 +186,7 @@ class House:
 
         if verdict.meaning is Meaning.OK:
             self._breaker.succeeded()
+            job.symbol.is_new = False
             job.answered(body, now)
         else:
             self._refused(job, verdict, now)

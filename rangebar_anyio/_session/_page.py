@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._catchup import Catchup
+    from ._core import Symbol
     from ._house import House
     from ._rules import VenueRules
 
@@ -43,6 +44,11 @@ class Page:
         self.last_id: int | None = None
         self.is_spent = False
         self._ids: list[int] | None = None
+
+    @property
+    def symbol(self) -> Symbol:
+        """Whose trades it asks for."""
+        return self.catchup.symbol
 
     def answered(self, body: bytes, now: float) -> None:
         """Wait for the pages before it."""

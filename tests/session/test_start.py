@@ -254,6 +254,28 @@ def test_an_unknown_symbol_with_a_start_is_one_too(start: FromId | FromTime) -> 
     assert isinstance(bench.failure, InvalidSymbolError)
 
 
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_symbol_that_was_known_is_no_error_when_it_is_delisted(is_stored: bool) -> None:
+    """Only a symbol that nobody has ever heard of is a mistake; the others of the stream go on."""
+    bench = Bench([live("GONE"), live("X")])
+    conn = bench.connect()
+    gone, other = bench.new(Fetch)
+    bench.answer(other, [row(99)])
+
+    if is_stored:
+        # It has an origin in the store before REST has said a word.
+        bench.live(conn, [100], "GONE")
+        bench.origins_saved()
+    else:
+        bench.answer(gone, [row(99)])
+        bench.wait(40)
+        gone = next(fetch for fetch in bench.new(Fetch) if symbols_of([fetch]) == ["GONE"])
+
+    bench.refuse(gone, 400, UNKNOWN)
+    assert bench.all(Fail) == []
+    assert bench.told(SymbolUnlisted) == [SymbolUnlisted("GONE")]
+
+
 def test_another_refusal_says_what_the_exchange_said() -> None:
     bench = Bench([live("BTC-USDT")])
     bench.refuse(bench.one(Fetch), 400, b'{"code":-1100,"msg":"Illegal characters found in parameter"}')
