@@ -19,7 +19,8 @@ class ReconnectPolicy:
         max_delay_s: seconds that no wait exceeds.
         jitter: take each wait at random between half and all of it, so that many connections do not return together.
         max_attempts: attempts in a row without one processed trade after which the stream raises
-            ``ConnectionLostError``; ``None`` goes on for ever.
+            ``ConnectionLostError``; ``None`` goes on for ever. Attempts to replace a connection that is there do not
+            count.
         connect_share: the part of the exchange's limit on connection attempts that this process uses, above 0 and at
             most 1. The other programs behind the same address have the rest.
         weight_share: likewise for the weight of requests.

@@ -57,17 +57,19 @@ class Group:
         index: place among the groups.
         symbols: what it carries.
         backoff: attempts since the last connection that brought a trade.
+        newcomers: attempts to open a connection in the place of one that is there.
         current: the connection that delivers, or is to.
         next: the one that is to take its place.
         deferred: what a connection is wanted for as soon as the reader is back, if one is.
     """
 
-    __slots__ = ("backoff", "current", "deferred", "index", "next", "symbols")
+    __slots__ = ("backoff", "current", "deferred", "index", "newcomers", "next", "symbols")
 
-    def __init__(self, index: int, symbols: list[Symbol], backoff: Backoff) -> None:
+    def __init__(self, index: int, symbols: list[Symbol], backoff: Backoff, newcomers: Backoff) -> None:
         self.index = index
         self.symbols = symbols
         self.backoff = backoff
+        self.newcomers = newcomers
         self.current: Link | None = None
         self.next: Link | None = None
         self.deferred = ""

@@ -46,11 +46,13 @@ class Links:
 
     def add_group(self, symbols: list[Symbol]) -> Group:
         """Make a group; its symbols may be added to the list until the start."""
-        policy = self._core.config.policy
-        backoff = Backoff(policy.first_delay_s, policy.max_delay_s, self._core.jitter)
-        group = Group(len(self.groups), symbols, backoff)
+        group = Group(len(self.groups), symbols, self._backoff(), self._backoff())
         self.groups.append(group)
         return group
+
+    def _backoff(self) -> Backoff:
+        policy = self._core.config.policy
+        return Backoff(policy.first_delay_s, policy.max_delay_s, self._core.jitter)
 
     def replace(self, link: Link, why: str, now: float) -> None:
         """Open a connection that takes the place of this one as soon as it delivers."""
@@ -204,19 +206,21 @@ class Links:
 
     def _again(self, group: Group, why: str, reason: str, now: float) -> None:
         core = self._core
-        policy = core.config.policy
+        most = core.config.policy.max_attempts
+        # As long as the old connection is there, one in its place may fail as often as it likes.
+        backoff = group.backoff if group.current is None else group.newcomers
 
         if core.is_paused:
             # Nobody has read what it brought, so its loss is no failure.
             group.deferred = why
             return
 
-        if policy.max_attempts is not None and group.backoff.attempts >= policy.max_attempts:
-            core.fail(ConnectionLostError(core.rules.venue, reason, group.backoff.attempts))
+        if backoff is group.backoff and most is not None and backoff.attempts >= most:
+            core.fail(ConnectionLostError(core.rules.venue, reason, backoff.attempts))
             return
 
         spread = _GROUP_SPREAD_S * group.index if len(self.groups) > 1 else 0.0
-        delay = group.backoff.next_delay() + spread
+        delay = backoff.next_delay() + spread
         core.tell(Waiting("connect", delay, reason))
         core.timers.set(("open", group.index), now + delay, lambda now: self.open(group, why, now))
 

@@ -53,6 +53,7 @@ class Rotation:
             # The newcomer itself is to go already: it takes over and is replaced then.
             link.is_doomed = link.is_doomed or why
         elif group.next is None and not self._core.timers.is_set(("open", group.index)):
+            group.newcomers.reset()
             self._links.open(group, why, now)
 
     def _look(self, link: Link, now: float) -> None:

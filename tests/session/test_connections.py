@@ -36,15 +36,20 @@ def fail_to_connect(bench: Bench, status: int | None = None) -> None:
     bench.collect()
 
 
+def connect_waits(bench: Bench) -> list[float]:
+    """Seconds before each further attempt to connect."""
+    return [event.seconds for event in bench.told(Waiting) if event.what == "connect"]
+
+
 def test_backoff_doubles_up_to_a_minute() -> None:
     """Back-off: min(2**attempt * 1 s, 60 s), exactly that without jitter."""
     bench = Bench()
 
     for _ in range(9):
         fail_to_connect(bench)
-        bench.wait([event.seconds for event in bench.told(Waiting) if event.what == "connect"][-1])
+        bench.wait(connect_waits(bench)[-1])
 
-    waits = [event.seconds for event in bench.told(Waiting) if event.what == "connect"]
+    waits = connect_waits(bench)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
@@ -53,9 +58,9 @@ def test_jitter_takes_between_half_and_all_of_a_wait() -> None:
 
     for _ in range(30):
         fail_to_connect(bench)
-        bench.wait([event.seconds for event in bench.told(Waiting) if event.what == "connect"][-1])
+        bench.wait(connect_waits(bench)[-1])
 
-    waits = [event.seconds for event in bench.told(Waiting) if event.what == "connect"]
+    waits = connect_waits(bench)
     assert all(30 <= wait <= 60 for wait in waits[6:])
     assert len(set(waits[6:])) > 20
 
@@ -165,6 +170,36 @@ def test_giving_up_after_so_many_attempts_is_a_choice() -> None:
     assert isinstance(bench.failure, ConnectionLostError)
     assert bench.failure.attempts == 3
     assert bench.session.next_deadline() is None
+
+
+def test_attempts_to_replace_a_connection_that_delivers_are_not_counted() -> None:
+    """They have a back-off of their own, which begins anew with the next rotation."""
+    bench = Bench(policy=replace(CALM, max_attempts=3), rotate_after_s=50.0, rotate_spread_s=0.0)
+    conn = bench.connect()
+    bench.live(conn, [100])
+    bench.wait(50)
+
+    for _ in range(8):
+        fail_to_connect(bench)
+        bench.wait(connect_waits(bench)[-1])
+
+    assert connect_waits(bench) == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert bench.all(Fail) == []
+    bench.live(conn, [101])
+    new = bench.connect()
+    bench.live(new, [102])
+    bench.wait(50)
+    fail_to_connect(bench)
+    assert connect_waits(bench)[-1] == 1
+
+    # Once none is there, attempts count.
+    bench.end(new)
+
+    for _ in range(3):
+        bench.wait(connect_waits(bench)[-1])
+        fail_to_connect(bench)
+
+    assert isinstance(bench.failure, ConnectionLostError)
 
 
 def test_an_attempt_that_hangs_is_given_up() -> None:
