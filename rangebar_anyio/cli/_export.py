@@ -46,13 +46,13 @@ def command(
     file appears under its name only when it is whole.
     """
     status = standard_error()
-    guessed = default_format(output)
+    form = form or default_format(output, _FORMATS)
     with failures_on(status), StoreReader(db) as store:
         found = choose(store.lanes(), symbols=symbols, thresholds=thresholds, reader=reader, venue=venue)
         lanes = [lane for lane in found if lane.bars]
         _refuse_mixtures(lanes)
         count = 0
-        with open_output(form or (guessed if guessed in _FORMATS else "jsonl"), output) as sink:
+        with open_output(form, output) as sink:
             for batch in _batches(store, lanes):
                 sink.write(batch)
                 count += len(batch)

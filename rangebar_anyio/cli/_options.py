@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,12 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ._files import is_special
+
 if TYPE_CHECKING:
     from .._sources._binance import BinanceCoinFutures, BinanceSpot, BinanceUsdFutures
 
 __all__ = ("MARKETS", "backend_option", "default_format", "lane_options", "run_async", "source_of", "start_of")
 
 MARKETS = ("spot", "usdm", "coinm")
+
+_ENDINGS = {
+    ".csv": "csv",
+    ".json": "jsonl",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".txt": "table",
+}
 
 _T = TypeVar("_T")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -154,10 +167,21 @@ def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:
     return anyio.run(function, *args, **_BACKENDS[backend])
 
 
-def default_format(output: str | None) -> str:
-    """Guess the format from the file's name, or from what standard output is."""
-    endings = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".txt": "table"}
-    if output is not None:
-        return next((form for ending, form in endings.items() if output.lower().endswith(ending)), "jsonl")
+def default_format(output: str | None, forms: Sequence[str] = ("table", "jsonl", "csv", "parquet")) -> str:
+    """Guess the format from the file's name, or from what standard output is.
 
-    return "table" if sys.stdout.isatty() else "jsonl"
+    Raises:
+        click.UsageError: the name ends like that of another kind of file.
+    """
+    if output is None:
+        return "table" if "table" in forms and sys.stdout.isatty() else "jsonl"
+
+    ending = os.path.splitext(output)[1].lower()
+    if not ending or is_special(output):
+        return "jsonl"
+
+    form = _ENDINGS.get(ending)
+    if form is None or form not in forms:
+        raise click.UsageError(f"-o {output}: no format has files that end in {ending}; say which with --format")
+
+    return form

@@ -13,7 +13,9 @@ from rich.console import Console
 
 from .._bar import Bar
 from ._failures import PipeConsole
+from ._files import is_special, open_text, whole_file
 from ._format import bar_to_csv, bar_to_json, csv_header
+from ._growing import open_growing
 from ._table import TablePrinter
 
 __all__ = ("FORMATS", "BarOutput", "open_output")
@@ -41,13 +43,16 @@ def open_output(
 
     A file appears under its name only when the block ends without an exception: until then it is `PATH.part`, so no
     half-written file is ever taken for a whole one. With `append`, lines are added to the end of the file instead, as
-    they come; a Parquet file cannot grow.
+    they come; a Parquet file cannot grow. Pipes and devices are written to as they are.
+
+    Raises:
+        click.UsageError: the file cannot be written so.
+        OSError: it cannot be written at all.
     """
     if form == "parquet":
-        if path is None:
-            raise click.UsageError("--format parquet writes a file: name it with -o FILE")
-
-        with _whole_file(path) as part:
+        _refuse_parquet(path, append)
+        assert path is not None
+        with whole_file(path) as part:
             from ._parquet import open_parquet
 
             with open_parquet(part) as output:
@@ -60,28 +65,27 @@ def open_output(
         sys.stdout.flush()
         return
 
-    if append:
-        with open(path, "a", encoding="utf-8", newline="") as file:
-            yield _text_output(form, file, is_new=file.tell() == 0)
+    if append and not is_special(path):
+        with open_growing(path, form) as (file, is_new):
+            yield _text_output(form, file, is_new=is_new)
 
         return
 
-    with _whole_file(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as part, open_text(part, "w", path) as file:
         yield _text_output(form, file)
 
 
-@contextmanager
-def _whole_file(path: str) -> Iterator[str]:
-    part = path + ".part"
-    try:
-        yield part
-    except BaseException:
-        if os.path.exists(part):
-            os.unlink(part)
+def _refuse_parquet(path: str | None, append: bool) -> None:
+    if path is None:
+        raise click.UsageError("--format parquet writes a file: name it with -o FILE")
 
-        raise
+    if is_special(path):
+        raise click.UsageError(f"-o {path} is no regular file, and Parquet needs one")
 
-    os.replace(part, path)
+    if append and os.path.exists(path):
+        raise click.UsageError(
+            f"-o {path} exists, and a Parquet file cannot grow: name a new file, or use record and export"
+        )
 
 
 def _text_output(form: str, file: IO[str], *, is_new: bool = True) -> BarOutput:

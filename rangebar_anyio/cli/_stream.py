@@ -28,7 +28,12 @@ __all__ = ("command", "print_summary")
     "--db", type=click.Path(dir_okay=False), help="Remember in this file what was shown, and go on from there."
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default a table on a terminal, else jsonl.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Append to this file instead of the screen.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="Add to the end of this file instead of the screen; a Parquet file must be new.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No status line, no events, no summary.")
 def command(backend: str, db: str | None, form: str | None, output: str | None, quiet: bool, **options: Any) -> None:
     """Print range bars of live trades as they close.
