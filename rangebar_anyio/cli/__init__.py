@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from functools import partial
+from typing import Any
 
 import click
 
@@ -22,6 +25,16 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the program, and exit as all of its commands do."""
+        run = partial(super().main, *args, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+
+        from ._program import exit_code_of
+
+        sys.exit(exit_code_of(run))
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         return list(_COMMANDS)
 

@@ -28,13 +28,13 @@ def command(offline: bool, backend: str) -> None:
     REST database fall behind, turns a connection into a zombie and announces its shutdown. At the end the bars that
     came are compared with those that the whole tape gives offline: exit code 1 if they are not identical.
     """
-    if offline:
-        from ._demo_offline import run_offline
-
-        run_offline()
-        return
-
     with failures_on(standard_error()):
+        if offline:
+            from ._demo_offline import run_offline
+
+            run_offline()
+            return
+
         _needs_hypercorn()
         from ._demo_live import run_demo
 

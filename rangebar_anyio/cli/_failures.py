@@ -6,8 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NoReturn, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +15,10 @@ from rich.markup import escape
 from .._errors import RangeBarError
 from .._sources._archive import ArchiveError
 
-__all__ = ("PipeConsole", "failures_on", "leave_quietly", "pipe_console", "standard_error")
+__all__ = ("PipeConsole", "failures_on", "leave_quietly", "pipe_console", "standard_error", "tell")
+
+#: What goes wrong with files, and not with a network.
+_OF_FILES = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
 
 
 class PipeConsole(Console):
@@ -32,33 +35,71 @@ def pipe_console(**options: Any) -> Console:
     return PipeConsole(highlight=False, soft_wrap=not sys.stdout.isatty(), **options)
 
 
+class _Lossy:
+    """Standard error for messages: one that cannot be written is lost, and ends nothing."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 def standard_error() -> Console:
-    """Return a console on standard error for messages, which are never wrapped."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    """Return a console on standard error for messages, which are never wrapped.
+
+    What it is given may be lost, when the disk of a log is full for example: no work ends because of that.
+    """
+    return Console(file=cast("IO[str]", _Lossy()), highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def failures_on(console: Console) -> Iterator[None]:
+def failures_on(console: Console, *, interrupted: int = 130) -> Iterator[None]:
     """Turn the errors of a block into a line and an exit code.
 
     Somebody who reads our output and stops reading (`| head -1`) has what was wanted: no error, code 0. Ctrl-C is one
-    line and code 130.
+    line and the code `interrupted`.
     """
     try:
         yield
     except KeyboardInterrupt:
         console.print("stopped by Ctrl-C")
-        sys.exit(130)
+        sys.exit(interrupted)
     except (RangeBarError, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EPIPE:
-            leave_quietly()
+        sys.exit(tell(console, error))
 
-        text = str(error) or type(error).__name__
-        console.print(f"[bold red]error:[/] {escape(text)}", soft_wrap=True)
-        for note in getattr(error, "__notes__", ()):
-            console.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
 
-        sys.exit(2 if isinstance(error, (ArchiveError, ValueError)) else 1)
+def tell(console: Console, error: Exception) -> int:
+    """Say in a line what went wrong, and give the exit code for it; a reader that left is not worth a word."""
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        leave_quietly()
+
+    console.print(f"[bold red]error:[/] {escape(_text_of(error))}", soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        console.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+    return 2 if isinstance(error, (ArchiveError, ValueError)) else 1
+
+
+def _text_of(error: Exception) -> str:
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error) or type(error).__name__
+
+    if error.filename is None and error.errno == errno.EBADF:
+        return "standard output is closed"
+
+    # Our files name themselves, so that what has no name is where everything else goes.
+    nameless = "standard output" if error.errno in _OF_FILES else ""
+    where = nameless if error.filename is None else os.fsdecode(error.filename)
+    problem = error.strerror[0].lower() + error.strerror[1:]
+    return f"{where}: {problem}" if where else problem
 
 
 def leave_quietly() -> NoReturn:

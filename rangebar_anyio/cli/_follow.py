@@ -60,16 +60,19 @@ async def follow(
     *,
     seconds: float | None = None,
     beside: Sequence[Watch] = (),
+    onto_stdout: bool = True,
 ) -> Ended:
     """Open a stream and consume it, beside everything that may end it in order.
 
     `consume` receives from the stream until it ends; each of `beside` watches it meanwhile and returns the reason when
-    it is to end. An exception of any of them leaves as itself.
+    it is to end. An exception of any of them leaves as itself. What goes `onto_stdout` ends when nobody reads that.
     """
     stop, began_at = _Stop(), time.monotonic()
     stats: StreamStats | None = None
     async with _beside() as tasks:
-        tasks.start_soon(_watch_reader, stop)
+        if onto_stdout:
+            tasks.start_soon(_watch_reader, stop)
+
         if seconds is not None:
             tasks.start_soon(_after, seconds, stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -61,6 +62,10 @@ def open_output(
         return
 
     if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and form != "table":
+            # Data is the same bytes wherever it goes.
+            sys.stdout.reconfigure(encoding="utf-8")
+
         yield _Table(TablePrinter(screen)) if form == "table" and screen is not None else _text_output(form, sys.stdout)
         sys.stdout.flush()
         return

@@ -41,7 +41,8 @@ def command(backend: str, db: str, replace: bool, quiet: bool, **options: Any) -
     Ctrl-C ends it in order, a second one at once. Exit codes as for `stream`.
     """
     status = standard_error()
-    with failures_on(status):
+    # Before it has begun Ctrl-C is an end in order as well.
+    with failures_on(status, interrupted=0):
         ended = run_async(_record, Wanted(**options), status, db, replace, quiet, backend=backend)
 
     if not quiet:
@@ -72,4 +73,4 @@ async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet
 
                 await record(stream, store, on_bars=on_bars, max_bars=wanted.max_bars)
 
-            return await follow(opening, consume, screen, seconds=wanted.seconds)
+            return await follow(opening, consume, screen, seconds=wanted.seconds, onto_stdout=False)

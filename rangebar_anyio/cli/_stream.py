@@ -51,7 +51,8 @@ def command(backend: str, db: str | None, form: str | None, output: str | None, 
         )
 
     status = standard_error()
-    with failures_on(status):
+    # Before it has begun Ctrl-C is an end in order as well.
+    with failures_on(status, interrupted=0):
         ended = run_async(_stream, Wanted(**options), status, form, output, quiet, db, backend=backend)
 
     if not quiet:
@@ -75,7 +76,13 @@ async def _stream(wanted: Wanted, status: Console, form: str, output: str | None
                 sink.flush()
                 screen.on_bar()
 
-            return await follow(opening, each_bar(write, wanted.max_bars), screen, seconds=wanted.seconds)
+            return await follow(
+                opening,
+                each_bar(write, wanted.max_bars),
+                screen,
+                seconds=wanted.seconds,
+                onto_stdout=output is None,
+            )
 
 
 def print_summary(status: Console, ended: Ended, more: str = "") -> None:
