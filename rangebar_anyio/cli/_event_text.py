@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import _events as events
+from ._table import counted
 
 __all__ = ("event_style", "event_text")
 
@@ -22,7 +23,7 @@ def event_text(event: events.StreamEvent) -> str:
     """Say in one line what happened."""
     match event:
         case events.Connected(connection, symbols):
-            return f"connection {connection} is open for {_count(symbols, 'symbol')}"
+            return f"connection {connection} is open for {counted(symbols, 'symbol')}"
         case events.Disconnected(connection, reason, True):
             return f"connection {connection} ended: {reason}"
         case events.Disconnected(connection, reason):
@@ -54,11 +55,13 @@ def _rarer(event: events.StreamEvent) -> str:
         case events.SymbolUnlisted(symbol):
             return f"the exchange no longer lists {symbol}; the others go on"
         case events.TradesDiffer(symbol, trade_id, count):
-            return f"two unlike copies of {_count(count, 'trade')} of {symbol} from id {trade_id}: the first ones stay"
+            return f"two unlike copies of {counted(count, 'trade')} of {symbol} from id {trade_id}: the first ones stay"
         case events.TradeRejected(symbol, trade_id, reason, count, text):
-            return f"{_count(count, 'trade')} of {symbol} from id {trade_id} cannot be trades ({reason}): {text[:80]!r}"
+            return (
+                f"{counted(count, 'trade')} of {symbol} from id {trade_id} cannot be trades ({reason}): {text[:80]!r}"
+            )
         case events.FrameRejected(connection, reason, count, text):
-            return f"connection {connection} brought {_count(count, 'message')} of no use ({reason}): {text[:80]!r}"
+            return f"connection {connection} brought {counted(count, 'message')} of no use ({reason}): {text[:80]!r}"
         case events.SnapshotIgnored(symbol, threshold, reason):
             return f"{symbol} at {threshold} dbps: the stored forming bar cannot be used ({reason}): fetching"
         case events.PositionForgotten(symbol, threshold, origin, skipped, repeated):
@@ -72,7 +75,3 @@ def _rarer(event: events.StreamEvent) -> str:
 
 def _ids(symbol: str, first: int, last: int) -> str:
     return f"{symbol} trade {first}" if first == last else f"{symbol} trades {first} to {last} ({last - first + 1:,})"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

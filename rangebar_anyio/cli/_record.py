@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from ._failures import failures_on, standard_error
 from ._options import lane_options, run_async
@@ -43,13 +42,13 @@ def command(backend: str, db: str, replace: bool, quiet: bool, **options: Any) -
     status = standard_error()
     # Before it has begun Ctrl-C is an end in order as well.
     with failures_on(status, interrupted=0):
-        ended = run_async(_record, Wanted(**options), status, db, replace, quiet, backend=backend)
+        ended, bars = run_async(_record, Wanted(**options), status, db, replace, quiet, backend=backend)
 
     if not quiet:
-        print_summary(status, ended, f"; they are in {escape(db)}")
+        print_summary(status, ended, bars, db)
 
 
-async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet: bool) -> Ended:
+async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet: bool) -> tuple[Ended, int]:
     from .._stores import SqliteStore
     from ._follow import follow
     from ._screen import open_screen
@@ -73,4 +72,6 @@ async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet
 
                 await record(stream, store, on_bars=on_bars, max_bars=wanted.max_bars)
 
-            return await follow(opening, consume, screen, seconds=wanted.seconds, onto_stdout=False)
+            ended = await follow(opening, consume, screen, seconds=wanted.seconds, onto_stdout=False)
+
+        return ended, screen.bars

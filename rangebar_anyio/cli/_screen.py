@@ -24,13 +24,20 @@ _REFRESH_S = 0.125
 
 
 class Screen:
-    """Shows nothing: `--quiet`, and what the others have in common."""
+    """Shows nothing: `--quiet`, and what the others have in common.
+
+    Attributes:
+        bars: how many bars were written, wherever they go.
+    """
+
+    bars = 0
 
     def on_event(self, event: StreamEvent) -> None:
         """Hear of an event."""
 
     def on_bar(self) -> None:
-        """Hear of a bar."""
+        """Hear of a bar that was written."""
+        self.bars += 1
 
     def say(self, text: str, style: str = "") -> None:
         """Show a line."""
@@ -69,7 +76,8 @@ class LiveScreen(Screen):
             self.say(f"· {event_text(event)}", event_style(event))
 
     def on_bar(self) -> None:
-        self._status.bars += 1
+        super().on_bar()
+        self._status.bars = self.bars
 
     def say(self, text: str, style: str = "") -> None:
         self._console.print(escape(text), style=f"dim {style}".strip(), soft_wrap=True)

@@ -13,7 +13,7 @@ from .._events import CatchingUp, StreamEvent
 from .._session import StreamStats
 from .._stream import BarStream, LastTrade
 from ._format import plain
-from ._table import compact, percent, took
+from ._table import compact, counted, percent, took
 
 __all__ = ("StatusLines", "meter")
 
@@ -142,12 +142,12 @@ class StatusLines:
             self._state(stats.connections),
             Text(f"{self._trades.rate:,.0f} trades/s"),
             Text(self._delay()),
-            Text(_count(self.bars, "bar")),
-            Text(_count(stats.disconnects + stats.rotations, "reconnect")),
-            Text(f"{_count(stats.gaps_filled, 'gap')} filled"),
+            Text(counted(self.bars, "bar")),
+            Text(counted(stats.disconnects + stats.rotations, "reconnect")),
+            Text(f"{counted(stats.gaps_filled, 'gap')} filled"),
         ]
         if stats.missing_trades:
-            cells.append(Text(f"{_count(stats.missing_trades, 'trade')} missing", style="yellow"))
+            cells.append(Text(f"{counted(stats.missing_trades, 'trade')} missing", style="yellow"))
 
         cells.append(Text(took(int((self._now - self.began_at) * 1e6)), style="dim"))
         if shown < len(self.lanes):
@@ -222,7 +222,3 @@ def _price(text: str) -> str:
 def _rounded(value: float) -> str:
     """Write a price with two decimals, or with five digits that mean something if it is small."""
     return f"{value:.2f}" if value >= 100 else f"{value:.5g}"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

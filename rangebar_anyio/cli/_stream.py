@@ -12,7 +12,7 @@ from rich.markup import escape
 from ._failures import failures_on, standard_error
 from ._options import default_format, lane_options, run_async
 from ._outputs import FORMATS, open_output
-from ._table import took
+from ._table import counted, took
 from ._wanted import Wanted
 
 if TYPE_CHECKING:
@@ -53,13 +53,15 @@ def command(backend: str, db: str | None, form: str | None, output: str | None, 
     status = standard_error()
     # Before it has begun Ctrl-C is an end in order as well.
     with failures_on(status, interrupted=0):
-        ended = run_async(_stream, Wanted(**options), status, form, output, quiet, db, backend=backend)
+        ended, bars = run_async(_stream, Wanted(**options), status, form, output, quiet, db, backend=backend)
 
     if not quiet:
-        print_summary(status, ended)
+        print_summary(status, ended, bars, output)
 
 
-async def _stream(wanted: Wanted, status: Console, form: str, output: str | None, quiet: bool, db: str | None) -> Ended:
+async def _stream(
+    wanted: Wanted, status: Console, form: str, output: str | None, quiet: bool, db: str | None
+) -> tuple[Ended, int]:
     from ._follow import each_bar, follow
     from ._screen import open_screen
 
@@ -76,7 +78,7 @@ async def _stream(wanted: Wanted, status: Console, form: str, output: str | None
                 sink.flush()
                 screen.on_bar()
 
-            return await follow(
+            ended = await follow(
                 opening,
                 each_bar(write, wanted.max_bars),
                 screen,
@@ -84,23 +86,32 @@ async def _stream(wanted: Wanted, status: Console, form: str, output: str | None
                 onto_stdout=output is None,
             )
 
+        return ended, screen.bars
 
-def print_summary(status: Console, ended: Ended, more: str = "") -> None:
-    """Say in one line what a run came to."""
+
+def print_summary(status: Console, ended: Ended, bars: int, where: str | None) -> None:
+    """Say in one line what a run came to; `bars` were written, to the file `where` if it has a name."""
     why = f"{ended.why}: " if ended.why else ""
     stats = ended.stats
     if stats is None:
         status.print(f"{escape(why)}nothing was received")
         return
 
-    trades = stats.live_trades + stats.fetched_trades
     parts = [
-        f"[bold]{trades:,}[/] trades in {took(int(ended.seconds * 1e6))}",
-        f"[bold]{stats.bars:,}[/] bars closed",
-        f"{stats.disconnects + stats.rotations:,} reconnects",
-        f"{stats.gaps_filled:,} of {stats.gaps_found:,} gaps filled",
+        f"{_bold(counted(stats.live_trades + stats.fetched_trades, 'trade'))} in {took(int(ended.seconds * 1e6))}",
+        _bold(counted(bars, "bar")) + (f" written to {escape(where)}" if where is not None else ""),
+        counted(stats.disconnects + stats.rotations, "reconnect"),
+        f"{stats.gaps_filled:,} of {counted(stats.gaps_found, 'gap')} filled",
     ]
-    if stats.missing_trades:
-        parts.append(f"[yellow]{stats.missing_trades:,} trades missing[/]")
+    if stats.connects == stats.connect_failures:
+        parts[2:] = ["never connected"]
 
-    status.print(f"{escape(why)}{', '.join(parts)}{more}")
+    if stats.missing_trades:
+        parts.append(f"[yellow]{counted(stats.missing_trades, 'trade')} missing[/]")
+
+    status.print(f"{escape(why)}{', '.join(parts)}")
+
+
+def _bold(text: str) -> str:
+    number, _, what = text.partition(" ")
+    return f"[bold]{number}[/] {what}"

@@ -11,7 +11,7 @@ from rich.text import Text
 from .._bar import Bar
 from ._format import plain
 
-__all__ = ("TablePrinter", "compact", "percent", "took")
+__all__ = ("TablePrinter", "compact", "counted", "percent", "took")
 
 _METER = 8
 _HEADER_EVERY = 40
@@ -142,6 +142,11 @@ _COLUMNS: tuple[_Column, ...] = (
 def percent(threshold_dbps: int) -> str:
     """Return a threshold as people write it: 250 is `0.25%`."""
     return f"{threshold_dbps / 1000:.3f}".rstrip("0").rstrip(".") + "%"
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things: `1 bar`, `1,216 bars`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def compact(value: float) -> str:
