@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ("BinanceCoinFutures", "BinanceSpot", "BinanceUsdFutures")
 
+#: Ends of the paths that the exchange documents, which people copy with the server's name.
+_ADDED = frozenset(("ws", "stream", "market", "public", "api", "fapi", "dapi", "v1", "v3", "aggTrades"))
+
 
 @dataclass(frozen=True, slots=True)
 class _Binance:
@@ -45,9 +48,22 @@ def _check_url(name: str, url: str | None, schemes: tuple[str, str]) -> None:
     if url is None:
         return
 
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.netloc:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{name} {url!r} is no address: {error}") from None
+
+    if parts.scheme not in schemes or not host or any(sign.isspace() for sign in url):
         raise ValueError(f"{name} must begin with {schemes[0]}:// or {schemes[1]}:// and name a host, not {url!r}")
+
+    if port == 0:
+        raise ValueError(f"{name} {url!r} is no address: port 0 is none")
+
+    # A path may lead through a proxy, but not to where the library goes from there by itself.
+    last = parts.path.rstrip("/").rpartition("/")[2]
+    if last in _ADDED or parts.query or parts.fragment:
+        raise ValueError(f"{name} is the server alone, not {url!r}; write {parts.scheme}://{parts.netloc}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class BinanceSpot(_Binance):
             another server.
 
     Raises:
-        ValueError: a URL of another scheme.
+        ValueError: a URL of another scheme, without a host or a port that exists, or with more than the server.
 
     Example:
         ```python

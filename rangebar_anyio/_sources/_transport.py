@@ -13,6 +13,7 @@ from httpx_ws import WebSocketUpgradeError, aconnect_ws
 
 from ._body import ENCODING, Body, RequestLost
 from ._handshakes import Handshake
+from ._trouble import no_answer, not_reached
 from ._trust import default_context
 from ._websocket import RawWebSocket
 
@@ -80,7 +81,7 @@ class Transport:
         try:
             socket = await opening.__aenter__()
         except Exception as error:
-            raise _refused(error) from error
+            raise _refused(url, error) from error
         except BaseException:
             await handshake.abandon()
             raise
@@ -110,7 +111,7 @@ class Transport:
         except RequestLost:
             raise
         except Exception as error:
-            raise RequestLost(_describe(error)) from error
+            raise RequestLost(no_answer(url, error)) from error
 
     async def _get(self, url: str, params: Pairs, headers: Pairs) -> HttpAnswer:
         wanted = [*headers, ("accept-encoding", ENCODING)]
@@ -154,7 +155,7 @@ def _as_http(url: str) -> str:
     return _SCHEMES.get(scheme, scheme) + separator + rest
 
 
-def _refused(error: Exception) -> ConnectRefused:
+def _refused(url: str, error: Exception) -> ConnectRefused:
     if isinstance(error, WebSocketUpgradeError):
         response = error.response
         return ConnectRefused(
@@ -163,16 +164,7 @@ def _refused(error: Exception) -> ConnectRefused:
             retry_after_s=_seconds(response.headers.get("retry-after")),
         )
 
-    return ConnectRefused(_describe(error))
-
-
-def _describe(error: BaseException) -> str:
-    """Say what happened; on trio only the cause of the cause says that a certificate was refused."""
-    cause: BaseException | None = error
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-
-    return type(error).__name__ if cause is None else f"{type(error).__name__}: {cause}"
+    return ConnectRefused(not_reached(url, error))
 
 
 def _seconds(text: str | None) -> float | None:
