@@ -32,6 +32,8 @@ class House:
         self._requests = 0
         self._under_way: dict[int, Job] = {}
         self._in_house = 0
+        self._is_failing = False
+        self._told_at: float | None = None
         config = core.config
         waits = Backoff(config.breaker_first_wait_s, config.breaker_max_wait_s, core.jitter)
         self._breaker = CircuitBreaker(config.breaker_after, waits)
@@ -185,7 +187,7 @@ class House:
         verdict = self._core.rules.read_answer(status, headers, body)
 
         if verdict.meaning is Meaning.OK:
-            self._breaker.succeeded()
+            self._succeeded()
             job.symbol.is_new = False
             job.answered(body, now)
         else:
@@ -204,7 +206,7 @@ class House:
                 self._in_house -= 1
                 job.postponed(now)
             case Meaning.UNKNOWN_SYMBOL:
-                self._breaker.succeeded()
+                self._succeeded()
                 self._in_house -= 1
                 job.unknown_symbol(now)
             case Meaning.REFUSED:
@@ -215,14 +217,27 @@ class House:
     def _fail(self, job: Job, text: str, now: float) -> None:
         core = self._core
         core.counters.request_failures += 1
-        was_open = self._breaker.is_open
+        before = self._breaker.wait(now)
         self._breaker.failed(now)
+        wait_s = self._breaker.wait(now) or 0.0
 
-        if self._breaker.is_open and not was_open:
-            core.tell(Waiting("request", self._breaker.wait(now) or 0.0, text))
+        # Nobody is to believe for the length of an outage that all is well.
+        if self._is_news(now) or (wait_s > 0 and not before):
+            core.tell(Waiting("request", wait_s, text))
+            self._told_at = now
 
+        self._is_failing = True
         self._in_house -= 1
         job.failed(text, now)
+
+    def _is_news(self, now: float) -> bool:
+        """Whether a failure is the first one, or the first after a while where some requests fail and others do not."""
+        long_ago = self._told_at is None or now - self._told_at >= self._core.config.breaker_max_wait_s
+        return not self._is_failing and long_ago
+
+    def _succeeded(self) -> None:
+        self._breaker.succeeded()
+        self._is_failing = False
 
     def _forget(self, number: int) -> Job | None:
         self._core.timers.cancel(("request", number))

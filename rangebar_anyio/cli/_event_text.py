@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _events as events
 from ._table import counted
 
-__all__ = ("event_style", "event_text")
+__all__ = ("EventLines", "event_style", "event_text")
 
 _CALM = (events.Connected, events.GapFilled, events.CatchingUp, events.Rotated, events.ReaderBack)
 _BAD = (events.GapUnfillable, events.SymbolUnlisted, events.TradesDiffer, events.TradeRejected)
@@ -19,6 +19,24 @@ def event_style(event: events.StreamEvent) -> str:
     return "green" if isinstance(event, _CALM) else "yellow"
 
 
+class EventLines:
+    """Events as lines: an attempt to connect that came to nothing is one with the wait for the next."""
+
+    def __init__(self) -> None:
+        self._failed = ""
+
+    def line(self, event: events.StreamEvent) -> str | None:
+        """Say what happened, or nothing yet."""
+        match event:
+            case events.Disconnected(_, reason, False):
+                self._failed = reason
+                return None
+            case events.Waiting("connect", seconds, reason) if reason == self._failed:
+                return f"{reason}; trying again in {seconds:.1f} s"
+            case _:
+                return event_text(event)
+
+
 def event_text(event: events.StreamEvent) -> str:
     """Say in one line what happened."""
     match event:
@@ -28,6 +46,8 @@ def event_text(event: events.StreamEvent) -> str:
             return f"connection {connection} ended: {reason}"
         case events.Disconnected(connection, reason):
             return f"connection {connection} did not open: {reason}"
+        case events.Waiting("request", 0.0, reason):
+            return f"a request failed: {reason}; trying again"
         case events.Waiting(what, seconds, reason):
             return f"next {what} in {seconds:.1f} s: {reason}"
         case events.GapFound(symbol, first, last):

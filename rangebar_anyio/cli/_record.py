@@ -50,6 +50,7 @@ def command(backend: str, db: str, replace: bool, quiet: bool, **options: Any) -
 
 async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet: bool) -> tuple[Ended, int]:
     from .._stores import SqliteStore
+    from ._ahead import TellsWhatIsAhead
     from ._follow import follow
     from ._screen import open_screen
 
@@ -72,6 +73,13 @@ async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet
 
                 await record(stream, store, on_bars=on_bars, max_bars=wanted.max_bars)
 
-            ended = await follow(opening, consume, screen, seconds=wanted.seconds, onto_stdout=False)
+            ended = await follow(
+                opening,
+                consume,
+                screen,
+                seconds=wanted.seconds,
+                beside=(TellsWhatIsAhead(wanted.first_ids, screen).watch,),
+                onto_stdout=False,
+            )
 
         return ended, screen.bars

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from .._events import CatchingUp, StreamEvent
 from .._stream import BarStream
-from ._event_text import event_style, event_text
+from ._event_text import EventLines, event_style
 from ._status_line import StatusLines
 
 __all__ = ("LiveScreen", "LogScreen", "Screen", "open_screen")
@@ -52,9 +52,11 @@ class LogScreen(Screen):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._lines = EventLines()
 
     def on_event(self, event: StreamEvent) -> None:
-        self.say(event_text(event))
+        if (line := self._lines.line(event)) is not None:
+            self.say(line)
 
     def say(self, text: str, style: str = "") -> None:
         self._console.print(f"{datetime.now(UTC):%H:%M:%S} {escape(text)}", style=style, soft_wrap=True)
@@ -68,12 +70,13 @@ class LiveScreen(Screen):
         self._live = live
         self._status = status
         self._clock = clock
+        self._lines = EventLines()
 
     def on_event(self, event: StreamEvent) -> None:
-        self._status.on_event(event)
+        self._status.on_event(event, self._clock())
         # The status line shows it.
-        if not isinstance(event, CatchingUp):
-            self.say(f"· {event_text(event)}", event_style(event))
+        if not isinstance(event, CatchingUp) and (line := self._lines.line(event)) is not None:
+            self.say(f"· {line}", event_style(event))
 
     def on_bar(self) -> None:
         super().on_bar()

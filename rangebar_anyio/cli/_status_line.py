@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from .._bar import Bar
-from .._events import CatchingUp, StreamEvent
+from .._events import CatchingUp, GapFilled, StreamEvent, Waiting
 from .._session import StreamStats
 from .._stream import BarStream, LastTrade
 from ._format import plain
@@ -22,6 +22,10 @@ Lane = tuple[str, int]
 _WINDOW_S = 3.0
 #: A page of lanes stays so long when there are more than fit.
 _PAGE_S = 3.0
+#: Nothing came for so long: how far behind the last trade was says nothing any more.
+_QUIET_S = 3.0
+#: So long a request may take.
+_ANSWER_S = 20.0
 _TOO_LATE_US = 3_600_000_000
 _LONGEST_METER = 16
 _PRICE_WIDTH = 12
@@ -58,6 +62,41 @@ class _Window:
         return min(value for at, value in self._samples if now - at <= _WINDOW_S)
 
 
+class _Rest:
+    """Whether requests fail, since when and why, as far as events and counters tell."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._until = 0.0
+        self._reason = ""
+        self._counts = (0, 0)
+
+    def failed(self, reason: str, wait_s: float, now: float) -> None:
+        """Hear that requests fail, and when the next one is sent."""
+        self._since = now if self._since is None else self._since
+        self._until = max(self._until, now + wait_s + _ANSWER_S)
+        self._reason = reason
+
+    def answered(self) -> None:
+        """Hear that a request was answered."""
+        self._since = None
+
+    def tick(self, stats: StreamStats, now: float) -> None:
+        """Look at the counters: trades that were fetched are an answer, and so is a while without failures."""
+        fetched, failures = stats.fetched_trades, stats.request_failures
+        if failures > self._counts[1]:
+            self._until = max(self._until, now + _ANSWER_S)
+
+        if fetched > self._counts[0] or now > self._until:
+            self.answered()
+
+        self._counts = fetched, failures
+
+    def trouble(self, now: float) -> str:
+        """Say what is wrong, or nothing."""
+        return "" if self._since is None else f", but REST fails since {seconds(now - self._since)}: {self._reason}"
+
+
 @dataclass
 class StatusLines:
     """Samples a stream with `tick`, and shows it with `render`.
@@ -76,16 +115,23 @@ class StatusLines:
     _stats: StreamStats | None = None
     _trades: _Window = field(default_factory=_Window)
     _delays: _Window = field(default_factory=_Window)
+    _newest_at: float | None = None
+    _rest: _Rest = field(default_factory=_Rest)
     _last: dict[str, LastTrade | None] = field(default_factory=dict)
     _up: dict[str, bool] = field(default_factory=dict)
     _catching_up: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def on_event(self, event: StreamEvent) -> None:
-        """Remember how far a catch-up is."""
-        if isinstance(event, CatchingUp):
-            self._catching_up[event.symbol] = event.done, event.total
-            if event.done >= event.total:
-                del self._catching_up[event.symbol]
+    def on_event(self, event: StreamEvent, now: float) -> None:
+        """Remember how far a catch-up is, and whether requests fail."""
+        match event:
+            case CatchingUp(symbol, done, total) if done >= total:
+                self._catching_up.pop(symbol, None)
+            case CatchingUp(symbol, done, total):
+                self._catching_up[symbol] = done, total
+            case Waiting("request", wait_s, reason):
+                self._rest.failed(reason, wait_s, now)
+            case GapFilled():
+                self._rest.answered()
 
     def tick(self, stream: BarStream, now: float, wall_us: int, height: int) -> None:
         """Take a sample of what a screen of `height` lines has room for.
@@ -95,6 +141,7 @@ class StatusLines:
         self._now = now
         self._stats = stats = stream.stats
         self._page = self._paged(height)
+        self._rest.tick(stats, now)
         self._trades.add(now, stats.live_trades + stats.fetched_trades)
         for symbol in dict.fromkeys(symbol for symbol, _ in self._page):
             before, last = self._last.get(symbol), stream.last_trade(symbol)
@@ -102,6 +149,7 @@ class StatusLines:
                 continue
 
             self._delays.add(now, wall_us - last.time_us)
+            self._newest_at = now
             if before is not None and last.price != before.price:
                 self._up[symbol] = last.price > before.price
 
@@ -162,22 +210,34 @@ class StatusLines:
         return line
 
     def _state(self, connections: int) -> Text:
+        trouble = self._rest.trouble(self._now)
         if self._catching_up:
             done, total = (sum(numbers) for numbers in zip(*self._catching_up.values(), strict=True))
-            return Text(f"● catching up {done / max(1, total):.0%}", style="bold yellow")
+            return Text(f"● catching up {done / max(1, total):.0%}{trouble}", style="bold yellow")
 
-        return Text("● live", style="bold green") if connections else Text("○ connecting", style="bold red")
+        if not connections:
+            return Text("○ connecting", style="bold red")
+
+        return Text(f"● live{trouble}", style="bold yellow" if trouble else "bold green")
 
     def _delay(self) -> str:
         delay_us = self._delays.least
-        if delay_us is None:
+        if delay_us is None or self._newest_at is None:
             return "no trades yet"
+
+        if self._now - self._newest_at >= _QUIET_S:
+            return f"last trade {seconds(self._now - self._newest_at)} ago"
 
         if abs(delay_us) > _TOO_LATE_US:
             newest = max((last for last in self._last.values() if last is not None), key=lambda last: last.time_us)
-            return f"its clock {newest.time:%Y-%m-%d %H:%M:%S}"
+            return f"exchange time {newest.time:%Y-%m-%d %H:%M:%S}"
 
         return f"{took(max(0, delay_us))} behind"
+
+
+def seconds(duration_s: float) -> str:
+    """Return a duration in whole seconds, or as `took` does when it is long."""
+    return f"{duration_s:.0f} s" if duration_s < 100 else took(int(duration_s * 1e6))
 
 
 def _progress(forming: Bar | None, threshold: int, width: int) -> Text:

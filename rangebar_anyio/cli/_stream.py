@@ -62,6 +62,7 @@ def command(backend: str, db: str | None, form: str | None, output: str | None, 
 async def _stream(
     wanted: Wanted, status: Console, form: str, output: str | None, quiet: bool, db: str | None
 ) -> tuple[Ended, int]:
+    from ._ahead import TellsWhatIsAhead
     from ._follow import each_bar, follow
     from ._screen import open_screen
 
@@ -83,6 +84,7 @@ async def _stream(
                 each_bar(write, wanted.max_bars),
                 screen,
                 seconds=wanted.seconds,
+                beside=(TellsWhatIsAhead(wanted.first_ids, screen).watch,),
                 onto_stdout=output is None,
             )
 

@@ -36,6 +36,22 @@ class Wanted:
         names = dict.fromkeys(symbol.upper() for symbol in self.symbols)
         return [(name, threshold) for name in names for threshold in sorted(set(self.thresholds))]
 
+    @property
+    def start(self) -> Any:
+        """What `--start` means, as `open_stream(start=)` takes it.
+
+        Raises:
+            click.BadParameter: it cannot be read.
+        """
+        return start_of(self.starts, [name.upper() for name in self.symbols])
+
+    @property
+    def first_ids(self) -> dict[str, int]:
+        """The trades that symbols begin with, where `--start` names them by id."""
+        start = self.start
+        by_symbol = start if isinstance(start, dict) else dict.fromkeys((name.upper() for name in self.symbols), start)
+        return {symbol: first for symbol, first in by_symbol.items() if isinstance(first, int)}
+
     def open(
         self, on_event: Callable[[StreamEvent], object] | None, **options: Any
     ) -> AbstractAsyncContextManager[BarStream]:
@@ -51,7 +67,7 @@ class Wanted:
             self.symbols,
             threshold_dbps=self.thresholds,
             source=source_of(self.market, self.ws_url, self.rest_url),
-            start=start_of(self.starts, [name.upper() for name in self.symbols]),
+            start=self.start,
             restart=self.restart,
             on_event=on_event,
             **options,

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from rangebar_anyio import Bar, LastTrade, RangeBarProcessor, StreamStats, Trade, events
-from rangebar_anyio.cli._event_text import event_style, event_text
+from rangebar_anyio.cli._event_text import EventLines, event_style, event_text
 from rangebar_anyio.cli._status_line import StatusLines, meter
 
 NOW_US = 1_800_000_000_000_000
@@ -102,15 +102,53 @@ def test_trades_a_second_and_delay_are_those_of_the_last_seconds() -> None:
 def test_an_exchange_of_another_time_shows_its_own_clock() -> None:
     stream = Stream()
     stream.trade("100", late_us=86_400_000_000)
-    assert "its clock 2027-01-14 08:00:00" in lines(stream)[-1]
+    assert "exchange time 2027-01-14 08:00:00" in lines(stream)[-1]
 
 
 def test_catching_up_is_shown_until_it_is_done() -> None:
     status = StatusLines([("BTCUSDT", 1000)], began_at=0.0)
-    status.on_event(events.CatchingUp("BTCUSDT", 250, 1000))
+    status.on_event(events.CatchingUp("BTCUSDT", 250, 1000), 0.0)
     assert ticked(status, Stream("100"), 1.0)[-1].startswith("● catching up 25%")
-    status.on_event(events.CatchingUp("BTCUSDT", 1000, 1000))
+    status.on_event(events.CatchingUp("BTCUSDT", 1000, 1000), 1.0)
     assert ticked(status, Stream("100"), 1.0)[-1].startswith("● live")
+
+
+def test_requests_that_fail_are_shown_beside_a_live_socket() -> None:
+    status, stream = StatusLines([("BTCUSDT", 1000)], began_at=0.0), Stream("100")
+    status.on_event(events.Waiting("request", 0.0, "cannot reach a:9 (connection refused)"), 1.0)
+    status.on_event(events.Waiting("request", 30.0, "cannot reach a:9 (connection refused)"), 20.0)
+
+    said = ticked(status, stream, 25.0)[-1]
+    assert said.startswith("● live, but REST fails since 24 s: cannot reach a:9 (connection refused) · ")
+    assert len(ticked(status, stream, 25.0, width=40)[-1]) == 40
+
+    stream.stats = dataclasses.replace(stream.stats, fetched_trades=1)
+    assert ticked(status, stream, 26.0)[-1].startswith("● live · ")
+
+
+def test_requests_that_no_longer_fail_are_believed_after_a_while() -> None:
+    status, stream = StatusLines([("BTCUSDT", 1000)], began_at=0.0), Stream("100")
+    status.on_event(events.Waiting("request", 1.0, "HTTP 502"), 1.0)
+    stream.stats = dataclasses.replace(stream.stats, request_failures=3)
+
+    assert "REST fails" in ticked(status, stream, 20.0)[-1]
+    assert "REST fails" in ticked(status, stream, 39.0)[-1]
+    assert "REST fails" not in ticked(status, stream, 41.0)[-1]
+
+    status.on_event(events.Waiting("request", 1.0, "HTTP 502"), 42.0)
+    status.on_event(events.GapFilled("BTCUSDT", 1, 2, 0.1), 43.0)
+    assert "REST fails" not in ticked(status, stream, 43.0)[-1]
+
+
+def test_an_outage_is_not_hidden_behind_the_delay_before_it() -> None:
+    status, stream = StatusLines([("BTCUSDT", 1000)], began_at=0.0), Stream("100")
+
+    assert "0ms behind" in ticked(status, stream, 0.0)[-1]
+    assert "0ms behind" in ticked(status, stream, 2.9)[-1]
+    assert "last trade 6 s ago" in ticked(status, stream, 6.0)[-1]
+    assert "last trade 2m00s ago" in ticked(status, stream, 120.0)[-1]
+    stream.trade("100")
+    assert "0ms behind" in ticked(status, stream, 121.0)[-1]
 
 
 @pytest.mark.parametrize("width", [10, 20, 30, 45, 60, 80, 100, 200])
@@ -135,6 +173,7 @@ EVENTS: tuple[tuple[events.StreamEvent, str], ...] = (
     (events.Disconnected(3, "reset", True), "connection 3 ended: reset"),
     (events.Disconnected(4, "refused", False), "connection 4 did not open: refused"),
     (events.Waiting("request", 60.0, "HTTP 429"), "next request in 60.0 s: HTTP 429"),
+    (events.Waiting("request", 0.0, "HTTP 502"), "a request failed: HTTP 502; trying again"),
     (events.GapFound("A", 5, 5), "A trade 5 missing, being fetched"),
     (events.GapFilled("A", 5, 1_004, 1.25), "A trades 5 to 1004 (1,000) fetched in 1.2 s"),
     (events.GapUnfillable("A", 5, 6), "A trades 5 to 6 (2) cannot be had: the exchange has them no more"),
@@ -157,6 +196,16 @@ EVENTS: tuple[tuple[events.StreamEvent, str], ...] = (
         "A at 250 dbps begins anew after trade 9: repeats trades 10 to 12",
     ),
 )
+
+
+def test_an_attempt_that_failed_is_one_line_with_the_wait_for_the_next() -> None:
+    lines = EventLines()
+    reason = "cannot reach a:9 (name not known)"
+
+    assert lines.line(events.Disconnected(1, reason, False)) is None
+    assert lines.line(events.Waiting("connect", 0.5, reason)) == f"{reason}; trying again in 0.5 s"
+    assert lines.line(events.Disconnected(2, "reset", True)) == "connection 2 ended: reset"
+    assert lines.line(events.Waiting("connect", 0.5, "reset")) == "next connect in 0.5 s: reset"
 
 
 @pytest.mark.parametrize(("event", "text"), EVENTS)

@@ -63,6 +63,19 @@ def test_a_start_in_time_begins_with_the_first_trade_from_then_on(exchange: Exch
     assert json.loads(done.stdout)["first_agg_trade_id"] == first
 
 
+def test_a_date_that_was_taken_for_an_id_is_told(exchange: Exchange) -> None:
+    with started("stream", "BTCUSDT", "--start", "20260102", *exchange.options) as process:
+        assert process.stderr is not None
+        while "warning" not in (line := process.stderr.readline()):
+            assert line
+
+        process.send_signal(signal.SIGINT)
+
+    assert "BTCUSDT begins with trade 20260102" in line
+    assert line.endswith("for the date write --start 2026-01-02T00:00Z\n")
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_ends_it_in_order_with_code_0(exchange: Exchange, number: signal.Signals) -> None:
     with started("stream", "BTCUSDT", "--threshold", "100", "--start", "0", *exchange.options) as process:

@@ -111,7 +111,8 @@ def test_a_rest_that_is_down_is_tried_by_one_request_at_a_time() -> None:
         bench.collect()
 
     assert len(bench.all(Fetch)) < 20
-    assert [event.what for event in bench.told(Waiting)] == ["request"]
+    # The first failure is told, and when nothing is asked any more.
+    assert waits_for_requests(bench) == [0, 1]
 
     for wait in (1, 2, 4, 8, 16, 30, 30):
         bench.wait(wait - 0.001)
@@ -119,9 +120,26 @@ def test_a_rest_that_is_down_is_tried_by_one_request_at_a_time() -> None:
         bench.wait(0.002)
         bench.session.request_failed(bench.one(Fetch).request, "network unreachable", bench.now)
 
+    assert waits_for_requests(bench) == pytest.approx([0, 1, 2, 4, 8, 16, 30, 30])
     bench.wait(30.1)
     bench.answer(bench.one(Fetch), [])
     assert len(bench.new(Fetch)) == 8
+
+
+def waits_for_requests(bench: Bench) -> list[float]:
+    return [event.seconds for event in bench.told(Waiting) if event.what == "request"]
+
+
+def test_a_rest_that_fails_now_and_then_is_told_now_and_then() -> None:
+    bench = Bench([lane(f"S{n}") for n in range(50)])
+    fetches = bench.new(Fetch)
+    for _ in range(40):
+        bench.session.request_failed(fetches[0].request, "network unreachable", bench.now)
+        bench.answer(fetches[1], [])
+        bench.wait(1)
+        fetches = [*fetches[2:], *bench.new(Fetch)]
+
+    assert waits_for_requests(bench) == [0, 0]
 
 
 def test_when_the_breaker_opens_and_how_long_it_waits_is_set() -> None:
@@ -135,7 +153,7 @@ def test_when_the_breaker_opens_and_how_long_it_waits_is_set() -> None:
 
     bench.collect()
     bench.new(Fetch)
-    assert bench.told(Waiting) == [Waiting("request", 0.01, "network unreachable")]
+    assert bench.told(Waiting) == [Waiting("request", wait, "network unreachable") for wait in (0.0, 0.01)]
 
     for wait in (0.01, 0.02, 0.02):
         bench.wait(wait - 0.001)
