@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
-from ._failures import failures_on, pipe_console, standard_error
+from .._errors import ConnectionLostError, ProtocolError
+from ._failures import failures_on, pipe_console, standard_error, tell
 from ._options import backend_option, run_async, source_of, source_options
 
 if TYPE_CHECKING:
@@ -33,21 +35,36 @@ def command(
 ) -> None:
     """Check on the exchange itself what the library takes for granted.
 
-    Three things that its tests cannot know: that WebSocket and REST both give times in the unit that is asked for, that
-    they agree about every trade, field by field, and how far back REST serves trades. A minute of listening and a
-    handful of requests. Exit code 0 when all of it holds, 1 when not, 2 when it could not be asked.
+    Five things that its tests cannot know: that WebSocket and REST each give times in the unit that is asked for, that
+    ids on the WebSocket follow each other, that both agree about every trade, field by field, and how far back REST
+    serves trades. A minute of listening and a handful of requests.
+
+    Exit code 0 when all of it holds, 1 when not, 2 when it could not be asked.
     """
-    console = pipe_console()
-    with failures_on(standard_error()):
+    console, status = pipe_console(), standard_error()
+    with failures_on(status), _unasked(status):
         from ._verify_checks import verify_live
 
         source = source_of(market, ws_url, rest_url)
+        with status.status("connecting") as waiting:
+            asked = (source.rules(), source.transport, symbol.upper(), trades, seconds, waiting.update)
+            verdicts = run_async(verify_live, *asked, backend=backend)
+
         rules = source.rules()
-        verdicts = run_async(verify_live, rules, source.transport, symbol.upper(), trades, seconds, backend=backend)
         _show(console, rules.venue, symbol.upper(), verdicts)
         sys.stdout.flush()
 
     sys.exit(0 if all(verdict.holds for verdict in verdicts) else 1)
+
+
+@contextmanager
+def _unasked(status: Console) -> Iterator[None]:
+    """Tell an exchange that could not be asked from one that gave a wrong answer, by the exit code."""
+    try:
+        yield
+    except (ConnectionLostError, ProtocolError) as error:
+        tell(status, error)
+        sys.exit(2)
 
 
 def _show(console: Console, venue: str, symbol: str, verdicts: Sequence[Verdict]) -> None:

@@ -47,9 +47,14 @@ class Verdict:
 
 
 async def verify_live(
-    rules: BinanceRules, make_transport: Callable[[], Transport], symbol: str, trades: int, seconds: float
+    rules: BinanceRules,
+    make_transport: Callable[[], Transport],
+    symbol: str,
+    trades: int,
+    seconds: float,
+    on_step: Callable[[str], object] = str,
 ) -> list[Verdict]:
-    """Compare what the exchange does with what the library takes for granted.
+    """Compare what the exchange does with what the library takes for granted; `on_step` hears what is waited for.
 
     Raises:
         InvalidSymbolError: the exchange does not know the symbol.
@@ -59,8 +64,11 @@ async def verify_live(
     transport = make_transport()
     asker = _Asker(rules, transport)
     try:
+        on_step("asking REST for the newest trade")
         newest = await asker.rows(rules.newest_request(symbol), symbol)
+        on_step(f"listening for {trades:,} trades, {seconds:g} s at most")
         live = await _listen(rules, transport, symbol, trades, seconds)
+        on_step("asking REST for the same trades, and for the oldest")
         served = await _served(rules, asker, symbol, live, seconds)
         oldest = await asker.rows(rules.page_request(symbol, 0), symbol)
     finally:

@@ -10,7 +10,7 @@ from rangebar_anyio import BinanceSpot, BinanceUsdFutures, ConnectionLostError, 
 from rangebar_anyio._sources._transport import HttpAnswer, Transport
 from rangebar_anyio.cli._verify_checks import Verdict, verify_live
 from rangebar_anyio.testing import Fault, FaultKind, Limits, Pace, SimulatedExchange, generate_tape
-from tests.cli.conftest import Exchange, run
+from tests.cli.conftest import Exchange, in_terminal, run
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +144,21 @@ def test_the_command_shows_the_verdicts_and_counts_them(exchange: Exchange) -> N
     wrong = run("verify-live", "XUSDT", *exchange.options)
     assert wrong.returncode == 2
     assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_an_exchange_that_is_not_there_could_not_be_asked() -> None:
+    done = run("verify-live", "BTCUSDT", "--ws-url", "ws://127.0.0.1:9", "--rest-url", "http://127.0.0.1:9")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: binance-spot@127.0.0.1:9: connection lost: REST: cannot reach 127.0.0.1:9 (connection refused)\n"
+    )
+
+
+def test_a_terminal_is_told_what_is_waited_for(exchange: Exchange) -> None:
+    screen, code = in_terminal(100, ("verify-live", "BTCUSDT", "--trades", "3", *exchange.options))
+
+    assert code == 0
+    assert "listening for 3 trades, 60 s at most" in screen
+    assert screen.count("✓ yes") == len(CLAIMS)
