@@ -21,8 +21,8 @@ from rangebar_anyio._feed import Feed
 READ = 64 * 1024
 
 
-def frames(trades: int, symbols: int) -> bytes:
-    """Make the frames of a market: a random walk of one cent steps, as BTCUSDT's events look."""
+def frames(trades: int, symbols: int, *, futures: bool = False) -> bytes:
+    """Make the frames of a market: a random walk of one cent steps, as BTCUSDT's events look on spot or futures."""
     randomness = random.Random(1)
     prices = [11_207_001 + 1_000 * symbol for symbol in range(symbols)]
     out = bytearray()
@@ -33,12 +33,23 @@ def frames(trades: int, symbols: int) -> bytes:
         price, quantity = prices[symbol], randomness.randrange(1, 300_000)
         now = 1_700_000_000_000_000 + at * 211
         trade_id = 3_000_000_000 + at // symbols
-        event = (
-            f'{{"e":"aggTrade","E":{now + 900},"s":"{_name(symbol)}","a":{trade_id},'
-            f'"p":"{price // 100}.{price % 100:02}000000","q":"{quantity // 100_000}.{quantity % 100_000:05}000",'
-            f'"f":{trade_id * 2},"l":{trade_id * 2 + 1},'
-            f'"T":{now},"m":{"true" if randomness.random() < 0.5 else "false"},"M":true}}'
-        ).encode()
+        maker = "true" if randomness.random() < 0.5 else "false"
+        p, q = f"{price // 100}.{price % 100:02}", f"{quantity // 100_000}.{quantity % 100_000:05}"
+        ids = f'"f":{trade_id * 2},"l":{trade_id * 2 + 1}'
+
+        if futures:
+            now //= 1_000
+            text = (
+                f'{{"e":"aggTrade","E":{now + 1},"a":{trade_id},"s":"{_name(symbol)}",'
+                f'"p":"{p}","q":"{q}","nq":"{q}",{ids},"T":{now},"m":{maker},"st":1}}'
+            )
+        else:
+            text = (
+                f'{{"e":"aggTrade","E":{now + 900},"s":"{_name(symbol)}","a":{trade_id},'
+                f'"p":"{p}000000","q":"{q}000",{ids},"T":{now},"m":{maker},"M":true}}'
+            )
+
+        event = text.encode()
         out += bytes((0x81, 126)) + len(event).to_bytes(2, "big") + event
 
     return bytes(out)
@@ -93,9 +104,9 @@ def wsproto_round(reads: list[bytes], trades: int) -> None:
         raise SystemExit(f"wsproto found {messages} of {trades} messages")
 
 
-def report(title: str, trades: int, rounds: int, symbols: int, thresholds: list[int]) -> None:
+def report(title: str, trades: int, rounds: int, symbols: int, thresholds: list[int], *, futures: bool = False) -> None:
     """Run the sides in turns and print the best round of each."""
-    data = frames(trades, symbols)
+    data = frames(trades, symbols, futures=futures)
     reads = [data[at : at + READ] for at in range(0, len(data), READ)]
     few = reads[: max(1, len(reads) // 20)]
     few_trades = _messages_in(few)
@@ -148,6 +159,9 @@ def main() -> None:
     parser.add_argument("--threshold", type=int, default=250)
     given = parser.parse_args()
     report(f"1 symbol, {given.threshold} dbps", given.trades, given.rounds, 1, [given.threshold])
+    report(
+        f"1 symbol of futures, {given.threshold} dbps", given.trades, given.rounds, 1, [given.threshold], futures=True
+    )
     report("1 symbol, 4 thresholds", given.trades, given.rounds, 1, [50, 100, 250, 500])
     report("100 symbols in turns, 250 dbps", given.trades, given.rounds, 100, [250])
     memory()

@@ -63,8 +63,11 @@ fn combined(id: usize) -> String {
     format!(r#"{{"stream":"btcusdt@aggTrade","data":{}}}"#, spot(id))
 }
 
+/// The symbol behind the id, and two keys that spot has not.
 fn futures(id: usize) -> String {
     spot(id)
+        .replace(r#""s":"BTCUSDT","#, "")
+        .replace(r#","p":"#, r#","s":"BTCUSDT","p":"#)
         .replace(r#","M":true"#, r#","st":1"#)
         .replace(r#","f":"#, r#","nq":"0.001","f":"#)
 }
@@ -158,9 +161,7 @@ fn main() {
         Side::new("frames + JSON, spot combined", &combined, || {
             read_frames(&combined)
         }),
-        Side::new("frames + JSON, futures with new keys", &futures, || {
-            read_frames(&futures)
-        }),
+        Side::new("frames + JSON, futures", &futures, || read_frames(&futures)),
         Side::new("REST page", page.as_bytes(), || {
             page_trades(page.as_bytes()).flatten().count()
         }),

@@ -1,8 +1,19 @@
-//! Any body comes to its end, its trades are valid, and errors say where in the body they lie.
+//! Any body comes to its end, its trades are valid, errors say where in the body they lie, and the quick reader says what
+//! the general one says.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rangebar_core::decode::page_trades;
+use rangebar_core::decode::{PageTrade, page_trades};
+
+/// With a blank behind every brace: the same rows, but none for the quick reader.
+fn with_blanks(body: &[u8]) -> Vec<u8> {
+    let parts: Vec<_> = body.split(|byte| *byte == b'{').collect();
+    parts.join(&b"{ "[..])
+}
+
+fn trades(body: &[u8]) -> Vec<Option<PageTrade>> {
+    page_trades(body).map(Result::ok).collect()
+}
 
 fuzz_target!(|data: &[u8]| {
     let mut ended = false;
@@ -17,4 +28,5 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
+    assert_eq!(trades(data), trades(&with_blanks(data)));
 });

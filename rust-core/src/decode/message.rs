@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::cursor::Cursor;
 use super::number::integer;
-use super::trade::{TradeFields, quick_fields};
+use super::trade::{TradeFields, quick_fields, quick_trade};
 use super::types::{Reject, ReplyError, ServerMessage, TimeUnit, TradeEvent};
 
 /// Reads one text message, raw or in a combined stream's envelope.
@@ -28,7 +28,7 @@ pub fn decode_message(text: &[u8]) -> ServerMessage<'_> {
     }
 }
 
-/// The documented form of a trade, without blanks; `None` leaves everything else to [`read_message`].
+/// The documented forms of a trade, without blanks; `None` leaves everything else to [`read_message`].
 #[inline(always)]
 pub(crate) fn quick_message(text: &[u8]) -> Option<TradeEvent<'_>> {
     let Some(wrapped) = text.strip_prefix(b"{\"stream\":\"") else {
@@ -43,8 +43,18 @@ pub(crate) fn quick_message(text: &[u8]) -> Option<TradeEvent<'_>> {
 #[inline(always)]
 fn quick_event(text: &[u8]) -> Option<(TradeEvent<'_>, &[u8])> {
     let (event_time, rest) = integer(text.strip_prefix(b"{\"e\":\"aggTrade\",\"E\":")?)?;
-    let (symbol, rest) = quick_string(rest.strip_prefix(b",\"s\":\"")?)?;
-    let (tick, unit, rest) = quick_fields(rest.strip_prefix(b",")?)?;
+    let (symbol, (tick, unit, rest)) = match rest.strip_prefix(b",\"s\":\"") {
+        Some(rest) => {
+            let (symbol, rest) = quick_string(rest)?;
+            (symbol, quick_trade(rest.strip_prefix(b",")?)?)
+        }
+        // As futures have it.
+        None => {
+            let (id, rest) = integer(rest.strip_prefix(b",\"a\":")?)?;
+            let (symbol, rest) = quick_string(rest.strip_prefix(b",\"s\":\"")?)?;
+            (symbol, quick_fields(id, rest)?)
+        }
+    };
     let event = TradeEvent {
         symbol: Cow::Borrowed(symbol),
         tick,

@@ -1,7 +1,7 @@
 //! The body of one answer to `aggTrades`: an array of trades without a symbol.
 
 use super::cursor::Cursor;
-use super::trade::{TradeFields, quick_fields};
+use super::trade::{TradeFields, quick_trade};
 use super::types::{Field, PageTrade, Reject, RowError};
 
 /// Reads a page row by row.
@@ -83,7 +83,7 @@ impl<'a> PageReader<'a> {
     #[inline]
     fn quick_row(&mut self) -> Option<PageTrade> {
         let rest = self.cursor.rest();
-        let (tick, unit, behind) = quick_fields(rest.strip_prefix(b"{")?)?;
+        let (tick, unit, behind) = quick_trade(rest.strip_prefix(b"{")?)?;
         let behind = behind.strip_prefix(b"}")?;
         self.cursor.advance(rest.len() - behind.len());
         Some(PageTrade { tick, unit })

@@ -1,6 +1,6 @@
 //! The fields of one aggregate trade, from an event or a row of a page.
 //!
-//! Two readers: [`quick_fields`] knows the documented order and nothing else; [`TradeFields`] takes the fields in any
+//! Two readers: [`quick_fields`] knows the documented orders and nothing else; [`TradeFields`] takes the fields in any
 //! order and says what is wrong with them.
 
 use std::borrow::Cow;
@@ -31,19 +31,34 @@ pub(super) fn finish_tick(mut tick: Tick, time: i64) -> Result<(Tick, TimeUnit),
     Ok((tick, unit))
 }
 
-/// `"a":..,"p":"..","q":"..","f":..,"l":..,"T":..,"m":..` and perhaps `,"M":..`: the trade, and what follows.
+/// `"a":..` and what [`quick_fields`] reads: the trade, and what follows.
 #[inline(always)]
-pub(super) fn quick_fields(text: &[u8]) -> Option<(Tick, TimeUnit, &[u8])> {
+pub(super) fn quick_trade(text: &[u8]) -> Option<(Tick, TimeUnit, &[u8])> {
     let (agg_trade_id, rest) = integer(text.strip_prefix(b"\"a\":")?)?;
-    let (price_e8, rest) = decimal_e8(rest.strip_prefix(b",\"p\":\"")?)?;
+    quick_fields(agg_trade_id, rest)
+}
+
+/// `,"p":"..","q":"..","f":..,"l":..,"T":..,"m":..` and perhaps `,"M":..`: the trade, and what follows. Futures put other
+/// members before `f` and at the end.
+#[inline(always)]
+pub(super) fn quick_fields(agg_trade_id: i64, text: &[u8]) -> Option<(Tick, TimeUnit, &[u8])> {
+    let (price_e8, rest) = decimal_e8(text.strip_prefix(b",\"p\":\"")?)?;
     let (quantity_e8, rest) = decimal_e8(rest.strip_prefix(b"\",\"q\":\"")?)?;
-    let (first_trade_id, rest) = integer(rest.strip_prefix(b"\",\"f\":")?)?;
+    let rest = match rest.strip_prefix(b"\",\"f\":") {
+        Some(rest) => rest,
+        None => pass_others(rest.strip_prefix(b"\"")?).strip_prefix(b",\"f\":")?,
+    };
+    let (first_trade_id, rest) = integer(rest)?;
     let (last_trade_id, rest) = integer(rest.strip_prefix(b",\"l\":")?)?;
     let (time, rest) = integer(rest.strip_prefix(b",\"T\":")?)?;
     let (is_buyer_maker, rest) = quick_boolean(rest.strip_prefix(b",\"m\":")?)?;
     let rest = match rest.strip_prefix(b",\"M\":") {
         None => rest,
         Some(rest) => quick_boolean(rest)?.1,
+    };
+    let rest = match rest.first() {
+        Some(b'}') => rest,
+        _ => pass_others(rest),
     };
     let tick = Tick {
         agg_trade_id,
@@ -56,6 +71,38 @@ pub(super) fn quick_fields(text: &[u8]) -> Option<(Tick, TimeUnit, &[u8])> {
     };
     let (tick, unit) = finish_tick(tick, time).ok()?;
     Some((tick, unit, rest))
+}
+
+/// Passes over members that no trade needs: a key of two letters or more, a plain string or integer behind it.
+///
+/// Out of the way of spot events, which have none.
+#[cold]
+fn pass_others(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = pass_other(text) {
+        text = rest;
+    }
+    text
+}
+
+fn pass_other(text: &[u8]) -> Option<&[u8]> {
+    let key = text.strip_prefix(b",\"")?;
+    let (name, rest) = split_plain(key)?;
+    // Keys of one letter may be those of a trade.
+    if name.len() < 2 {
+        return None;
+    }
+    let value = rest.strip_prefix(b"\":")?;
+    match value.strip_prefix(b"\"") {
+        Some(string) => split_plain(string)?.1.strip_prefix(b"\""),
+        None => Some(integer(value)?.1),
+    }
+}
+
+/// Letters, digits and points at the front of `text`, which mean themselves in any string, and what follows them.
+fn split_plain(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
+    let len = text.iter().position(|byte| !is_plain(byte))?;
+    text.split_at_checked(len)
 }
 
 /// Without a branch on the value, which nobody can predict.
