@@ -139,9 +139,11 @@ struct Fields<'a> {
     has_id: bool,
     id: Option<i64>,
     has_result: bool,
-    has_error: bool,
-    error_code: i64,
-    error_message: Cow<'a, [u8]>,
+    /// The newer form of a refusal.
+    error: Option<ReplyError<'a>>,
+    /// The older form of a refusal, and its text.
+    code: Option<i64>,
+    message: Cow<'a, [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -182,10 +184,14 @@ impl<'a> Fields<'a> {
                 }
             }
             (b"E", _) => self.event_time = cursor.integer(depth)?.unwrap_or(0).max(0),
-            (b"data", Some(inner)) if cursor.peek() == Some(b'{') => {
-                self.has_data = true;
+            (b"data", Some(inner)) => {
                 *inner = Fields::default();
-                inner.read(cursor, depth, None)?;
+                self.has_data = cursor.peek() == Some(b'{');
+                if self.has_data {
+                    inner.read(cursor, depth, None)?;
+                } else {
+                    cursor.skip_value(depth)?;
+                }
             }
             (b"id", _) => {
                 self.has_id = true;
@@ -196,30 +202,15 @@ impl<'a> Fields<'a> {
                 cursor.skip_value(depth)?;
             }
             (b"error", _) if cursor.peek() == Some(b'{') => {
-                self.has_error = true;
-                self.read_error(cursor, depth)?;
+                self.error = Some(read_error(cursor, depth)?);
             }
-            (b"code", _) => {
-                self.has_error = true;
-                self.error_code = cursor.integer(depth)?.unwrap_or(0);
+            (b"error", _) => {
+                self.error = None;
+                cursor.skip_value(depth)?;
             }
-            (b"msg", _) => self.error_message = cursor.text_value(depth)?.unwrap_or_default(),
+            (b"code", _) => self.code = Some(cursor.integer(depth)?.unwrap_or(0)),
+            (b"msg", _) => self.message = cursor.text_value(depth)?.unwrap_or_default(),
             _ => cursor.skip_value(depth)?,
-        }
-        Ok(())
-    }
-
-    /// The newer form of a refusal: `"error":{"code":..,"msg":".."}`.
-    fn read_error(&mut self, cursor: &mut Cursor<'a>, depth: usize) -> Result<(), Reject> {
-        cursor.expect(b'{')?;
-        let mut goes_on = cursor.has_any(b'}');
-        while goes_on {
-            match cursor.key()?.as_ref() {
-                b"code" => self.error_code = cursor.integer(depth + 1)?.unwrap_or(0),
-                b"msg" => self.error_message = cursor.text_value(depth + 1)?.unwrap_or_default(),
-                _ => cursor.skip_value(depth + 1)?,
-            }
-            goes_on = cursor.goes_on(b'}')?;
         }
         Ok(())
     }
@@ -232,19 +223,18 @@ impl<'a> Fields<'a> {
             },
             Event::Shutdown => ServerMessage::Shutdown,
             Event::Unknown => ServerMessage::Other,
-            Event::None if self.has_error => ServerMessage::Reply {
-                id: self.id,
-                error: Some(ReplyError {
-                    code: self.error_code,
-                    message: self.error_message,
-                }),
-            },
-            Event::None if self.has_id && self.has_result => ServerMessage::Reply {
-                id: self.id,
-                error: None,
-            },
-            Event::None => ServerMessage::Other,
+            Event::None => self.into_reply(),
         }
+    }
+
+    fn into_reply(self) -> ServerMessage<'a> {
+        let message = self.message;
+        let older = self.code.map(|code| ReplyError { code, message });
+        let error = self.error.or(older);
+        if error.is_none() && !(self.has_id && self.has_result) {
+            return ServerMessage::Other;
+        }
+        ServerMessage::Reply { id: self.id, error }
     }
 
     fn trade_event(&mut self) -> Result<TradeEvent<'a>, Reject> {
@@ -256,4 +246,20 @@ impl<'a> Fields<'a> {
             event_time_us: TimeUnit::of(self.event_time).to_microseconds(self.event_time),
         })
     }
+}
+
+/// What is under `error`: `{"code":..,"msg":".."}`.
+fn read_error<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Result<ReplyError<'a>, Reject> {
+    let (mut code, mut message) = (0, Cow::default());
+    cursor.expect(b'{')?;
+    let mut goes_on = cursor.has_any(b'}');
+    while goes_on {
+        match cursor.key()?.as_ref() {
+            b"code" => code = cursor.integer(depth + 1)?.unwrap_or(0),
+            b"msg" => message = cursor.text_value(depth + 1)?.unwrap_or_default(),
+            _ => cursor.skip_value(depth + 1)?,
+        }
+        goes_on = cursor.goes_on(b'}')?;
+    }
+    Ok(ReplyError { code, message })
 }

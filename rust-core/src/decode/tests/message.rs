@@ -268,6 +268,22 @@ fn replies_say_what_was_asked_and_what_went_wrong() {
             error(-1, "no"),
         ),
         (r#"{"error":{},"id":4}"#, Some(4), error(0, "")),
+        // Of keys that come again the last counts, whatever its value is.
+        (
+            r#"{"error":{"code":-1},"error":null,"result":null,"id":5}"#,
+            Some(5),
+            None,
+        ),
+        (
+            r#"{"code":3,"error":{"code":-1,"msg":"no"},"error":[]}"#,
+            None,
+            error(3, ""),
+        ),
+        (
+            r#"{"error":{"code":-1,"msg":"no"},"error":{"code":-2}}"#,
+            None,
+            error(-2, ""),
+        ),
     ];
     for (text, id, error) in cases {
         assert_eq!(decode(text), ServerMessage::Reply { id, error }, "{text}");
@@ -296,6 +312,7 @@ fn what_is_not_for_us_is_passed_over() {
         r#"{"e":"depthUpdate","a":[["1","2"]],"s":5,"data":{"e":"aggTrade"}}"#,
         r#"{"e":7}"#,
         r#"{"data":[1]}"#,
+        r#"{"data":{"e":"serverShutdown"},"data":null}"#,
         r#"{"stream":"x","data":{"u":1,"s":"A","a":"5"}}"#,
         r#"{"data":{"data":{"e":"serverShutdown"}}}"#,
     ] {
