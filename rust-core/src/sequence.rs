@@ -276,15 +276,15 @@ impl Sequence {
 
     /// Forgets ids above `limit`, which nobody believes any longer.
     pub fn forget_above(&mut self, limit: i64) -> usize {
-        if self.highest_seen.is_some_and(|seen| seen > limit) {
-            self.highest_seen = self.expected.map(|expected| expected - 1);
-            self.gap_told = false;
-        }
         let kept = self
             .hold
             .partition_point(|held| held.tick.agg_trade_id <= limit);
         let gone = self.hold.len() - kept;
         self.hold.truncate(kept);
+        if self.highest_seen.is_some_and(|seen| seen > limit) {
+            self.highest_seen = self.hold.back().map(|held| held.tick.agg_trade_id);
+            self.gap_told &= self.highest_seen.is_some();
+        }
         gone
     }
 

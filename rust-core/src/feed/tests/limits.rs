@@ -55,6 +55,30 @@ fn what_was_seen_before_rest_was_asked_is_forgotten_when_it_cannot_be() {
 }
 
 #[test]
+fn a_gap_that_is_still_believed_is_not_forgotten_with_what_is_not() {
+    let mut bench = Bench::roomy();
+    let sequence = bench.lane(250, Some(99)).sequence;
+    bench.feed.begin_fetch(sequence).unwrap();
+    bench.live(150);
+    bench.live_tick(&Tick {
+        agg_trade_id: 1 << 60,
+        ..trade(151)
+    });
+    bench.events();
+    bench.feed.set_known(bench.symbol, 200).unwrap();
+    assert_eq!(bench.info(sequence).highest_seen, Some(150));
+    assert_eq!(bench.info(sequence).held, 1);
+    // It was told; a further trade above it is no news.
+    bench.live(151);
+    assert_eq!(bench.events(), []);
+    bench.page(100, &page_of(100..150));
+    assert_eq!(bench.expected(sequence), Some(152));
+    assert_eq!(bench.info(sequence).highest_seen, None);
+    bench.live(160);
+    assert!(matches!(bench.events()[..], [Event::GapFound { .. }]));
+}
+
+#[test]
 fn a_stream_that_runs_for_long_outgrows_what_rest_once_knew() {
     let mut bench = Bench::roomy();
     let position = MAX_LEAD * 3;
