@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub(super) blocked: Vec<u32>,
     /// Trades taken from connections by the current call.
     pub(super) taken: u64,
+    /// Rows that were refused, and trades after their connection had brought them: no connection counts those.
+    pub(super) refused: u64,
 }
 
 /// Closed bars that wait, oldest first.

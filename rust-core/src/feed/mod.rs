@@ -93,6 +93,7 @@ impl Feed {
                 fetching: 0,
                 blocked: Vec::new(),
                 taken: 0,
+                refused: 0,
             },
             connections: Vec::new(),
             next_connection: 1,

@@ -55,6 +55,7 @@ impl Core {
         for sequence in &mut symbol.sequences {
             let gone = sequence.forget_above(limit);
             symbol.info.refused += gone as u64;
+            self.refused += gone as u64;
             self.held -= gone;
         }
         Ok(())
@@ -141,6 +142,7 @@ impl Feed {
     /// Everything counted.
     pub fn totals(&self) -> Totals {
         let mut totals = self.past;
+        totals.refused += self.core.refused;
         for symbol in &self.core.symbols {
             totals.live_trades += symbol.info.live_trades;
             totals.fetched_trades += symbol.info.fetched_trades;

@@ -79,6 +79,7 @@ impl Core {
             return;
         };
         symbol.info.refused += 1;
+        self.refused += 1;
         if symbol.rejected.has_room(&self.events) {
             let ticket = self.events.push(Event::TradeRejected {
                 symbol: symbol_id,

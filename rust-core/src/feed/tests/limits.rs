@@ -42,6 +42,8 @@ fn what_was_seen_before_rest_was_asked_is_forgotten_when_it_cannot_be() {
     bench.feed.set_known(bench.symbol, 200).unwrap();
     assert_eq!(bench.info(sequence).highest_seen, None);
     assert_eq!(bench.feed.totals().trades_held, 0);
+    assert_eq!(bench.symbol_info().refused, 1);
+    assert_eq!(bench.feed.totals().refused, 1);
     bench.events();
     bench.live(150);
     assert!(matches!(

@@ -137,6 +137,8 @@ fn a_row_that_is_no_trade_counts_as_not_served() {
     let body = page_of(10..14).replace(&decimal(trade(12).price_e8), "-1");
     let page = bench.page(10, &body);
     assert_eq!((page.rows, page.refused, page.taken), (3, 1, 2));
+    assert_eq!(bench.symbol_info().refused, 1);
+    assert_eq!(bench.feed.totals().refused, 1);
     let events = bench.events();
     let [
         Event::TradeRejected {
