@@ -17,7 +17,7 @@ from .._sources._binance import BinanceSpot
 from .._stream import BarStream, open_stream
 from ..testing._tape import Tape
 from ._demo_child import DemoExchange
-from ._demo_market import HISTORY, THRESHOLDS, demo_tapes, offline_bars
+from ._demo_market import HISTORY, THRESHOLDS, demo_tapes
 from ._follow import Ended, follow
 from ._screen import Screen, open_screen
 from ._table import TablePrinter
@@ -70,7 +70,7 @@ async def run_demo(console: Console) -> Outcome:
         with open_screen(console, lanes, quiet=False, live=True) as screen:
             ended = await _watch(tapes, exchange, seen, console, screen)
 
-    wanted = {(tape.symbol, threshold): offline_bars(tape, threshold) for tape in tapes for threshold in THRESHOLDS}
+    wanted = {(tape.symbol, threshold): tape.bars(threshold) for tape in tapes for threshold in THRESHOLDS}
     # Only people may end it early; whatever else does is a failure, and bars will be missing.
     by_people = "" if ended.why in (_AT_THE_END, _SILENCE) else ended.why
     outcome = compare(wanted, seen.bars, stopped_by=by_people)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from .._bar import Bar
-from .._processor import RangeBarProcessor
-from .._trade import Trade
 from ..testing._market import generate_tape
 from ..testing._tape import Tape
 
-__all__ = ("CUT_AT", "HISTORY", "RATE", "THRESHOLDS", "demo_tapes", "offline_bars")
+__all__ = ("CUT_AT", "HISTORY", "RATE", "THRESHOLDS", "demo_tapes")
 
 THRESHOLDS = (250, 1000)
 #: Trades of all symbols that are in the past at the start, and trades a second after it.
@@ -37,22 +32,3 @@ def demo_tapes() -> list[Tape]:
         )
         for number, (symbol, price) in enumerate(_SYMBOLS.items(), start=1)
     ]
-
-
-def offline_bars(tape: Tape, threshold_dbps: int) -> list[Bar]:
-    """Compute the bars of a whole tape, without a network."""
-    with RangeBarProcessor(threshold_dbps, symbol=tape.symbol) as processor:
-        return processor.push_many(
-            [
-                Trade(
-                    row.agg_trade_id,
-                    Decimal(row.price_e8).scaleb(-8),
-                    Decimal(row.quantity_e8).scaleb(-8),
-                    row.timestamp_us,
-                    row.is_buyer_maker,
-                    row.first_trade_id,
-                    row.last_trade_id,
-                )
-                for row in tape
-            ]
-        )

@@ -7,6 +7,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from rangebar_anyio._bar import Bar
+from rangebar_anyio._decimals import scaled_decimal
+from rangebar_anyio._processor import RangeBarProcessor
+from rangebar_anyio._trade import Trade
+
 __all__ = ("AggTrade", "Tape")
 
 
@@ -20,6 +25,18 @@ class AggTrade(NamedTuple):
     last_trade_id: int
     timestamp_us: int
     is_buyer_maker: bool
+
+    def to_trade(self) -> Trade:
+        """Give it as a trade that a processor takes, exactly."""
+        return Trade(
+            self.agg_trade_id,
+            scaled_decimal(self.price_e8, 8),
+            scaled_decimal(self.quantity_e8, 8),
+            self.timestamp_us,
+            self.is_buyer_maker,
+            self.first_trade_id,
+            self.last_trade_id,
+        )
 
 
 class Tape:
@@ -96,6 +113,23 @@ class Tape:
 
     def __repr__(self) -> str:
         return f"<Tape {self.symbol}: {len(self)} trades>"
+
+    def bars(self, threshold_dbps: int, *, from_id: int = 0) -> list[Bar]:
+        """Compute the bars of the trades from an id on, offline: what a stream of this tape must give.
+
+        Args:
+            threshold_dbps: width of the bars in decimal basis points.
+            from_id: the first trade taken.
+
+        Raises:
+            InvalidThresholdError: there is no such width.
+
+        Example::
+
+            wanted = generate_tape(10_000).bars(250)
+        """
+        with RangeBarProcessor(threshold_dbps, symbol=self.symbol) as processor:
+            return processor.push_many([row.to_trade() for row in self if row.agg_trade_id >= from_id])
 
     def index_of_id(self, agg_trade_id: int) -> int:
         """Position of the first trade whose id is not below ``agg_trade_id``; ``len(tape)`` if there is none."""

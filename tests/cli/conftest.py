@@ -11,14 +11,14 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from rangebar_anyio import Bar, RangeBarProcessor, Trade
+from rangebar_anyio import Bar
 from rangebar_anyio.testing import Tape, generate_tape, write_archive_csv
 
 COMMAND = (sys.executable, "-m", "rangebar_anyio.cli")
@@ -49,13 +49,7 @@ class Exchange:
 
 
 def offline(tape: Tape, threshold_dbps: int) -> list[Bar]:
-    with RangeBarProcessor(threshold_dbps, symbol=tape.symbol) as processor:
-        return processor.push_many([Trade(*_values(row)) for row in tape])
-
-
-def _values(row: Sequence[int]) -> tuple[int, Decimal, Decimal, int, bool, int, int]:
-    number, price, quantity, first, last, time_us, maker = row
-    return number, Decimal(price).scaleb(-8), Decimal(quantity).scaleb(-8), time_us, bool(maker), first, last
+    return tape.bars(threshold_dbps)
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

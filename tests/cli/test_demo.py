@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rangebar_anyio.cli._demo_live import compare
-from rangebar_anyio.cli._demo_market import THRESHOLDS, demo_tapes, offline_bars
+from rangebar_anyio.cli._demo_market import THRESHOLDS, demo_tapes
 from rangebar_anyio.cli._demo_tape import DEMO_TAPE, write_demo_tape
 from tests.cli.conftest import COMMAND, in_terminal, started
 
@@ -56,7 +56,7 @@ def test_offline_it_ends_well_anywhere(tmp_path: Path) -> None:
 
 def test_bars_are_compared_one_by_one() -> None:
     tape = demo_tapes()[0]
-    wanted = {(tape.symbol, threshold): offline_bars(tape, threshold) for threshold in THRESHOLDS}
+    wanted = {(tape.symbol, threshold): tape.bars(threshold) for threshold in THRESHOLDS}
     lane, bars = next(iter(wanted.items()))
 
     assert compare(wanted, wanted).is_identical
@@ -159,7 +159,7 @@ def test_in_a_pipe_it_shows_every_trouble_and_computes_its_sentence(in_a_pipe: s
     assert said.count(" ✓ ") == 4, said
     assert "(stalled)" in said
     assert "(shutdown)" in said
-    count = sum(len(offline_bars(tape, threshold)) for tape in demo_tapes() for threshold in THRESHOLDS)
+    count = sum(len(tape.bars(threshold)) for tape in demo_tapes() for threshold in THRESHOLDS)
     assert said.splitlines()[-1] == f"bars identical to offline: yes ({count} of {count})"
     assert len([line for line in said.splitlines() if re.search(r"USDT +(0\.25|1)% ", line)]) == count
 

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from rangebar_anyio import Bar, RangeBarProcessor, StoreReader, Trade
+from rangebar_anyio import Bar, StoreReader
 from rangebar_anyio.testing import Tape, generate_tape
 
 ROOT = Path(__file__).parents[2]
@@ -71,22 +70,7 @@ class Market:
 
 def bars_of(tape: Tape, threshold_dbps: int, *, from_id: int = 0) -> list[Bar]:
     """Compute the bars of a tape from an id on, offline."""
-    with RangeBarProcessor(threshold_dbps, symbol=tape.symbol) as processor:
-        return processor.push_many(
-            [
-                Trade(
-                    row.agg_trade_id,
-                    Decimal(row.price_e8).scaleb(-8),
-                    Decimal(row.quantity_e8).scaleb(-8),
-                    row.timestamp_us,
-                    row.is_buyer_maker,
-                    row.first_trade_id,
-                    row.last_trade_id,
-                )
-                for row in tape
-                if row.agg_trade_id >= from_id
-            ]
-        )
+    return tape.bars(threshold_dbps, from_id=from_id)
 
 
 Lane = tuple[str, int]

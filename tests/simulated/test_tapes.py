@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from decimal import localcontext
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from rangebar_anyio import RangeBarProcessor
 from rangebar_anyio.testing import AggTrade, Tape, generate_market, generate_tape, read_archive_csv, write_archive_csv
 
 HOUR_US = 3_600_000_000
@@ -140,3 +142,18 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
 
     with pytest.raises(ValueError, match="line 2"):
         read_archive_csv(path)
+
+
+def test_a_tape_gives_trades_and_the_bars_that_a_stream_must_give() -> None:
+    """Exactly, whatever the decimal context of the program is."""
+    tape = generate_tape(2_000)
+    with localcontext(prec=3):
+        trades = [row.to_trade() for row in tape]
+        with RangeBarProcessor(50, symbol=tape.symbol) as processor:
+            wanted = processor.push_many(trades[100:])
+
+        assert tape.bars(50, from_id=tape.trade_ids[100]) == wanted != tape.bars(50)
+
+    assert [(trade.price_e8, trade.quantity_e8) for trade in trades] == [
+        (row.price_e8, row.quantity_e8) for row in tape
+    ]

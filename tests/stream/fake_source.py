@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.lowlevel
 
-from rangebar_anyio import Bar, RangeBarProcessor, ReconnectPolicy, SessionConfig, Trade
+from rangebar_anyio import Bar, ReconnectPolicy, SessionConfig
 from rangebar_anyio._session import Limits
 from rangebar_anyio._sources._binance_rules import BinanceRules, spot_rules
 from rangebar_anyio._sources._transport import ConnectRefused, HttpAnswer, Pairs, RequestLost, Transport
@@ -51,24 +51,7 @@ def make_tape(trades: int = 120, *, symbol: str = "BTCUSDT", seed: int = 0, firs
 
 def bars_of(tape: Tape, threshold_dbps: int, *, from_id: int = 0) -> list[Bar]:
     """The bars of a tape, offline."""
-    with RangeBarProcessor(threshold_dbps, symbol=tape.symbol) as processor:
-        return processor.push_many([_trade(row) for row in tape if row.agg_trade_id >= from_id])
-
-
-def _trade(row: AggTrade) -> Trade:
-    return Trade(
-        row.agg_trade_id,
-        _decimal(row.price_e8),
-        _decimal(row.quantity_e8),
-        row.timestamp_us,
-        row.is_buyer_maker,
-        row.first_trade_id,
-        row.last_trade_id,
-    )
-
-
-def _decimal(value_e8: int) -> str:
-    return f"{value_e8 // 10**8}.{value_e8 % 10**8:08}"
+    return tape.bars(threshold_dbps, from_id=from_id)
 
 
 @dataclass(eq=False)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from random import Random
-
-from rangebar_anyio import Bar, RangeBarProcessor, Trade
 
 from .._tape import AggTrade, Tape
 
-__all__ = ("bars_of", "make_tape")
+__all__ = ("make_tape",)
 
 _START_US = 1_700_000_000_000_000
 
@@ -25,15 +22,3 @@ def make_tape(symbol: str, trades: int, first_id: int) -> Tape:
         tape.append(AggTrade(number, price_e8, quantity_e8, number * 2, number * 2 + 1, time_us, number % 3 == 0))
 
     return tape
-
-
-def bars_of(tape: Tape, threshold_dbps: int) -> list[Bar]:
-    """Give the bars of a tape, offline."""
-    with RangeBarProcessor(threshold_dbps, symbol=tape.symbol) as processor:
-        return processor.push_many(map(_trade, tape))
-
-
-def _trade(row: AggTrade) -> Trade:
-    price, quantity = Decimal(row.price_e8).scaleb(-8), Decimal(row.quantity_e8).scaleb(-8)
-    ids = row.first_trade_id, row.last_trade_id
-    return Trade(row.agg_trade_id, price, quantity, row.timestamp_us, row.is_buyer_maker, *ids)

@@ -13,7 +13,7 @@ from .._simulated._faults import Fault, FaultKind
 from .._simulated._playback import Pace
 from .._simulated._server import SimulatedExchange
 from .._simulated._venue import Limits
-from ._market import bars_of, make_tape
+from ._market import make_tape
 from ._subject import Clause, Subject, broken, require
 
 __all__ = ("CLAUSES",)
@@ -38,7 +38,7 @@ _HASTY = SessionConfig(
 async def _bars(subject: Subject) -> None:
     """A stream over one cut connects again, and gives every bar of the tape, once and in order."""
     tapes = [make_tape(symbol, _TRADES, 1000 * at) for at, symbol in enumerate(_SYMBOLS, 1)]
-    wanted = {tape.symbol: bars_of(tape, _THRESHOLD_DBPS) for tape in tapes}
+    wanted = {tape.symbol: tape.bars(_THRESHOLD_DBPS) for tape in tapes}
     exchange = SimulatedExchange(
         tapes,
         venue=subject.venue,
