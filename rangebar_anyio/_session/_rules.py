@@ -72,6 +72,11 @@ class VenueRules(Protocol):
         ...
 
     @property
+    def servers(self) -> tuple[str, str]:
+        """Names of what connections and what requests go to: all sources with the same one share its limits."""
+        ...
+
+    @property
     def limits(self) -> Limits:
         """What the exchange allows."""
         ...

@@ -28,6 +28,7 @@ class BinanceRules:
     """One market of Binance, at its own addresses or at those of a server that behaves like it.
 
     Attributes:
+        market: the market's own name.
         venue: the name that lanes are stored under.
         ws_url: base of the sockets, without a path beyond ``stream_prefix``.
         rest_url: base of the requests.
@@ -41,6 +42,7 @@ class BinanceRules:
         reaches_back: how far back REST serves ids, for people.
     """
 
+    market: str
     venue: str
     ws_url: str
     rest_url: str
@@ -56,6 +58,11 @@ class BinanceRules:
     streams_per_message: int = 200
     connection_lifetime_s: float = 86_400.0
     reaches_back: str = ""
+
+    @property
+    def servers(self) -> tuple[str, str]:
+        """Whose limits connections and requests count into, whatever name the user gave the venue."""
+        return _named(self.market, self.ws_url), _named(self.market, self.rest_url)
 
     def connect_url(self, symbols: Sequence[str]) -> str:
         """Name the raw stream of the first symbol; a unit can only be asked for here, not when subscribing."""
@@ -159,26 +166,45 @@ def _retry_after(headers: Mapping[str, str], default_s: float) -> float:
     return min(float(text), _FAR_FUTURE_S)
 
 
-def _named(name: str, own: Collection[str], *urls: str) -> str:
-    """Give a server that is not the exchange's own another name, so that its trades never mix with the exchange's."""
-    # A user name or a password in an address is nothing to keep in a database.
-    servers = (urlsplit(url).netloc.rpartition("@")[2] for url in urls)
-    foreign = next((server for server in servers if server not in own), None)
-    return name if foreign is None else f"{name}@{foreign}"
-
-
-_OWN_SPOT = {
-    *("stream.binance.com:9443", "stream.binance.com:443", "data-stream.binance.vision"),
-    *("api.binance.com", "api-gcp.binance.com", "data-api.binance.vision"),
-    *(f"api{number}.binance.com" for number in range(1, 5)),
+_OWN: Mapping[str, Collection[str]] = {
+    "binance-spot": {
+        *("stream.binance.com:9443", "stream.binance.com:443", "data-stream.binance.vision:443"),
+        *("api.binance.com:443", "api-gcp.binance.com:443", "data-api.binance.vision:443"),
+        *(f"api{number}.binance.com:443" for number in range(1, 5)),
+    },
+    "binance-usdm": {"fstream.binance.com:443", "fapi.binance.com:443"},
+    "binance-coinm": {"dstream.binance.com:443", "dapi.binance.com:443"},
 }
+_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+
+
+def _named(market: str, *urls: str) -> str:
+    """Give a server that is not the exchange's own another name, so that its trades never mix with the exchange's.
+
+    However an address is written, it has one name; a user name or a password in it is nothing to keep in a database.
+    """
+    foreign = next((server for url in urls if (server := _foreign(market, url)) is not None), None)
+    return market if foreign is None else f"{market}@{foreign}"
+
+
+def _foreign(market: str, url: str) -> str | None:
+    parts = urlsplit(url)
+    usual = _PORTS.get(parts.scheme)
+    host, port = parts.hostname or "", parts.port or usual
+
+    if f"{host}:{port}" in _OWN[market]:
+        return None
+
+    host = f"[{host}]" if ":" in host else host
+    return host if port == usual else f"{host}:{port}"
 
 
 def spot_rules(ws_url: str | None = None, rest_url: str | None = None, venue: str | None = None) -> BinanceRules:
     """Give the rules of the spot market."""
     ws_url, rest_url = ws_url or "wss://stream.binance.com:9443", rest_url or "https://api.binance.com"
     return BinanceRules(
-        venue=venue or _named("binance-spot", _OWN_SPOT, ws_url, rest_url),
+        market="binance-spot",
+        venue=venue or _named("binance-spot", ws_url, rest_url),
         ws_url=ws_url,
         rest_url=rest_url,
         stream_prefix="",
@@ -194,10 +220,7 @@ def spot_rules(ws_url: str | None = None, rest_url: str | None = None, venue: st
 def usd_futures_rules(ws_url: str | None = None, rest_url: str | None = None, venue: str | None = None) -> BinanceRules:
     """Give the rules of the USD-M futures."""
     ws_url, rest_url = ws_url or "wss://fstream.binance.com", rest_url or "https://fapi.binance.com"
-    own = ("fstream.binance.com", "fapi.binance.com")
-    return _futures(
-        venue or _named("binance-usdm", own, ws_url, rest_url), ws_url, rest_url, "/market", "/fapi/v1/aggTrades"
-    )
+    return _futures("binance-usdm", venue, ws_url, rest_url, "/market", "/fapi/v1/aggTrades")
 
 
 def coin_futures_rules(
@@ -205,13 +228,13 @@ def coin_futures_rules(
 ) -> BinanceRules:
     """Give the rules of the COIN-M futures."""
     ws_url, rest_url = ws_url or "wss://dstream.binance.com", rest_url or "https://dapi.binance.com"
-    own = ("dstream.binance.com", "dapi.binance.com")
-    return _futures(venue or _named("binance-coinm", own, ws_url, rest_url), ws_url, rest_url, "", "/dapi/v1/aggTrades")
+    return _futures("binance-coinm", venue, ws_url, rest_url, "", "/dapi/v1/aggTrades")
 
 
-def _futures(venue: str, ws_url: str, rest_url: str, prefix: str, path: str) -> BinanceRules:
+def _futures(market: str, venue: str | None, ws_url: str, rest_url: str, prefix: str, path: str) -> BinanceRules:
     return BinanceRules(
-        venue=venue,
+        market=market,
+        venue=venue or _named(market, ws_url, rest_url),
         ws_url=ws_url,
         rest_url=rest_url,
         stream_prefix=prefix,

@@ -1,4 +1,4 @@
-"""One budget a venue: all streams of the process, in whatever thread, share its part of the exchange's limits."""
+"""One budget a server: all streams of the process, in whatever thread, share its part of the exchange's limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._session._budget import Bucket
 
 __all__ = ("budget_for",)
 
-#: By venue and its limits: a server that took over the address of another one has limits of its own.
+#: By server and its limits: one that took over the address of another one has limits of its own.
 _Budgets: TypeAlias = dict[tuple[str, Limits], Budget]
 
 _lock = Lock()
@@ -25,14 +25,22 @@ _of_run: anyio.lowlevel.RunVar[_Budgets] = anyio.lowlevel.RunVar("rangebar_anyio
 
 
 def budget_for(rules: VenueRules, policy: ReconnectPolicy) -> Budget:
-    """Return the venue's budget on this event loop's clock; the shares are those of the first stream that asks."""
+    """Return the budget of the venue's servers on this event loop's clock.
+
+    The shares are those of the first stream that asks. It is the servers that count, whatever a venue is called.
+    """
     budgets, ahead_s = _budgets()
     with _lock:
-        key = rules.venue, rules.limits
-        if key not in budgets:
-            budgets[key] = Budget(rules.limits, connect_share=policy.connect_share, weight_share=policy.weight_share)
+        connects, requests = (_budget(budgets, server, rules.limits, policy) for server in rules.servers)
+        return _Shared(connects, requests, ahead_s)
 
-        return _Shared(budgets[key], ahead_s)
+
+def _budget(budgets: _Budgets, server: str, limits: Limits, policy: ReconnectPolicy) -> Budget:
+    key = server, limits
+    if key not in budgets:
+        budgets[key] = Budget(limits, connect_share=policy.connect_share, weight_share=policy.weight_share)
+
+    return budgets[key]
 
 
 def _budgets() -> tuple[_Budgets, float]:
@@ -65,39 +73,40 @@ def _is_real(clock: Any) -> bool:
 
 
 class _Shared(Budget):
-    """A venue's budget as one event loop sees it; everything is kept by the one that is shared."""
+    """The budgets of a venue's servers as one event loop sees them; everything is kept by those that are shared."""
 
-    def __init__(self, budget: Budget, ahead_s: float) -> None:
-        self._budget = budget
+    def __init__(self, connects: Budget, requests: Budget, ahead_s: float) -> None:
+        self._connects_of = connects
+        self._requests_of = requests
         self._ahead_s = ahead_s
 
     def connect_wait(self, now: float) -> float:
         with _lock:
-            return self._budget.connect_wait(now + self._ahead_s)
+            return self._connects_of.connect_wait(now + self._ahead_s)
 
     def take_connect(self, now: float) -> None:
         with _lock:
-            self._budget.take_connect(now + self._ahead_s)
+            self._connects_of.take_connect(now + self._ahead_s)
 
     def connects_used_up(self, now: float, wait_s: float) -> None:
         with _lock:
-            self._budget.connects_used_up(now + self._ahead_s, wait_s)
+            self._connects_of.connects_used_up(now + self._ahead_s, wait_s)
 
     def request_wait(self, weight: int, now: float, *, is_probe: bool) -> float:
         with _lock:
-            return self._budget.request_wait(weight, now + self._ahead_s, is_probe=is_probe)
+            return self._requests_of.request_wait(weight, now + self._ahead_s, is_probe=is_probe)
 
     def take_request(self, weight: int, now: float, *, is_probe: bool) -> None:
         with _lock:
-            self._budget.take_request(weight, now + self._ahead_s, is_probe=is_probe)
+            self._requests_of.take_request(weight, now + self._ahead_s, is_probe=is_probe)
 
     def report(self, used: int, now: float) -> None:
         with _lock:
-            self._budget.report(used, now + self._ahead_s)
+            self._requests_of.report(used, now + self._ahead_s)
 
     def block_requests(self, now: float, wait_s: float) -> None:
         with _lock:
-            self._budget.block_requests(now + self._ahead_s, wait_s)
+            self._requests_of.block_requests(now + self._ahead_s, wait_s)
 
     def symbol_bucket(self) -> Bucket:
-        return self._budget.symbol_bucket()
+        return self._requests_of.symbol_bucket()

@@ -6,7 +6,15 @@ import os
 
 import pytest
 
+from rangebar_anyio._stream import _budgets
 from tests.stream.conftest import nothing_left as nothing_left
+
+
+@pytest.fixture(autouse=True)
+def own_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test used up or was forbidden is nothing to the next one, which may listen on the same port."""
+    monkeypatch.setattr(_budgets, "_of_process", {})
+
 
 _BACKENDS = ("asyncio", "asyncio+uvloop", "trio")
 

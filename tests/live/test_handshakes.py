@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import anyio
 import pytest
 from anyio.abc import ByteStream
@@ -56,9 +54,7 @@ async def test_a_refused_handshake_is_told_and_not_tried_again_for_five_minutes(
 
     async with SimulatedExchange(TAPE, history=len(TAPE), limits=Limits.none()) as exchange:
         async with fronted(exchange.ws_url, [refuse]) as front:
-            # A name of its own, or another test on the same port would have to wait as well.
-            name = f"refusing-{front.port}"
-            source = BinanceSpot(ws_url=front.ws_url, rest_url=exchange.rest_url, venue=name)
+            source = BinanceSpot(ws_url=front.ws_url, rest_url=exchange.rest_url)
             async with open_stream("BTCUSDT", source=source, start=1000, config=HASTY, on_event=events.append) as bars:
                 assert await take(bars, len(WANTED)) == WANTED
                 await read_until(bars, lambda: any(isinstance(event, Disconnected) for event in events))
@@ -75,11 +71,8 @@ async def test_a_refused_handshake_is_told_and_not_tried_again_for_five_minutes(
 
 
 @pytest.mark.parametrize(("shares", "connects", "weight"), [((0.5, 0.5), 150, 3000), ((0.1, 0.2), 30, 1200)])
-async def test_the_policys_shares_are_the_budgets(
-    shares: tuple[float, float], connects: int, weight: int, anyio_backend: object
-) -> None:
-    rules = replace(BinanceSpot().rules(), venue=f"shares-{shares}-{anyio_backend}")
-    budget = budget_for(rules, ReconnectPolicy(connect_share=shares[0], weight_share=shares[1]))
+async def test_the_policys_shares_are_the_budgets(shares: tuple[float, float], connects: int, weight: int) -> None:
+    budget = budget_for(BinanceSpot().rules(), ReconnectPolicy(connect_share=shares[0], weight_share=shares[1]))
     now = began = anyio.current_time()
     attempts = sent = 0
     while budget.connect_wait(now) == 0:

@@ -46,8 +46,7 @@ def left() -> tuple[int, int, int]:
 @pytest.mark.parametrize("way", ["at-once", "after-a-bar"])
 async def test_fifty_streams_one_after_the_other_leave_nothing(way: str, exchange: Exchange, tmp_path: Path) -> None:
     """Descriptors, threads, tasks and memory are those of before, with a database too."""
-    # A venue of its own, or all tests together would use up the attempts of five minutes.
-    source = BinanceSpot(exchange.ws_url, exchange.rest_url, venue=tmp_path.name)
+    source = BinanceSpot(exchange.ws_url, exchange.rest_url)
 
     async def open_and_close(times: int) -> None:
         for number in range(times):

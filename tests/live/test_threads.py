@@ -48,7 +48,7 @@ def run(main: Callable[..., Any], name: str, *args: object) -> None:
 
 def test_every_event_loop_counts_into_one_budget() -> None:
     """Also one run after the other: the exchange does not forget either."""
-    rules, policy = spot_rules(venue="shared-by-all"), ReconnectPolicy()
+    rules, policy = spot_rules(), ReconnectPolicy()
     taken: list[str] = []
 
     async def take(name: str) -> None:
@@ -68,8 +68,29 @@ def test_every_event_loop_counts_into_one_budget() -> None:
         run(look, name)
 
 
+def test_it_is_the_servers_that_count_whatever_a_venue_is_called() -> None:
+    """And connections may go to one server, requests to another."""
+    policy = ReconnectPolicy()
+    sources = [
+        BinanceSpot(),
+        BinanceSpot(venue="mine"),
+        BinanceSpot(rest_url="http://x"),
+        BinanceSpot("ws://x", "http://x"),
+    ]
+
+    async def look() -> None:
+        now = anyio.current_time()
+        one, *others = (budget_for(source.rules(), policy) for source in sources)
+        one.connects_used_up(now, 300.0)
+        one.block_requests(now, 100.0)
+        assert [round(other.connect_wait(now)) for other in others] == [300, 300, 0]
+        assert [round(other.request_wait(4, now, is_probe=False)) for other in others] == [100, 0, 0]
+
+    run(look, "trio")
+
+
 def test_a_ban_that_one_thread_hears_of_is_obeyed_by_all() -> None:
-    rules, policy = spot_rules(venue="banned"), ReconnectPolicy()
+    rules, policy = spot_rules(), ReconnectPolicy()
 
     async def hear() -> None:
         budget_for(rules, policy).block_requests(anyio.current_time(), 100.0)
@@ -85,7 +106,7 @@ def test_a_ban_that_one_thread_hears_of_is_obeyed_by_all() -> None:
 
 def test_a_clock_that_jumps_has_a_budget_of_its_own() -> None:
     """Its times would mean nothing to anybody else."""
-    rules, policy = spot_rules(venue="jumping"), ReconnectPolicy()
+    rules, policy = spot_rules(), ReconnectPolicy()
 
     async def block() -> None:
         budget = budget_for(rules, policy)

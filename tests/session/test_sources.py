@@ -30,6 +30,9 @@ def test_a_source_states_its_reach_and_its_streams(source: Any, name: str) -> No
         ("ws://127.0.0.1:9", "http://127.0.0.1:8", "127.0.0.1:9"),
         ("wss://example.org/", None, "example.org"),
         ("wss://user:secret@example.org:9443", None, "example.org:9443"),
+        ("wss://Example.org:443", None, "example.org"),
+        ("ws://[::1]:80/x", None, "[::1]"),
+        ("ws://[::1]:443", None, "[::1]:443"),
         (None, "http://127.0.0.1:8", "127.0.0.1:8"),
         (None, "https://user:secret@example.org", "example.org"),
     ],
@@ -49,7 +52,29 @@ def test_another_server_has_another_name(
         ("wss://stream.binance.com:9443/", "https://api.binance.com/"),
         ("wss://data-stream.binance.vision", "https://data-api.binance.vision"),
         (None, "https://api3.binance.com"),
+        ("wss://stream.binance.com", "https://api.binance.com:443"),
+        ("wss://STREAM.Binance.com:9443", "https://API.BINANCE.COM/"),
     ],
 )
 def test_the_exchanges_own_addresses_are_one_venue(ws_url: str | None, rest_url: str | None) -> None:
+    rules = BinanceSpot(ws_url, rest_url, venue="mine").rules()
     assert BinanceSpot(ws_url, rest_url).rules().venue == "binance-spot"
+    assert rules.servers == ("binance-spot", "binance-spot")
+
+
+def test_the_futures_own_addresses_with_their_port() -> None:
+    usd = BinanceUsdFutures("wss://fstream.binance.com:443", "https://FAPI.binance.com:443")
+    assert usd.rules().venue == "binance-usdm"
+    assert BinanceCoinFutures("wss://dstream.binance.com:443").rules().venue == "binance-coinm"
+    # Another market's server, or one without TLS, is not this market's.
+    assert BinanceUsdFutures("wss://dstream.binance.com").rules().venue == "binance-usdm@dstream.binance.com"
+    assert BinanceSpot("ws://stream.binance.com").rules().venue == "binance-spot@stream.binance.com"
+
+
+@pytest.mark.parametrize(("source", "name"), SOURCES)
+def test_a_port_that_is_none_is_refused(source: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=r"ws_url must have a port from 0 to 65535.*wss://x:70000"):
+        source("wss://x:70000")
+
+    with pytest.raises(ValueError, match="rest_url must have a port"):
+        source(None, "https://x:http")

@@ -16,6 +16,7 @@ _NAMES = ["BTCUSDT", "ETHUSDT"]
 _TIME_US = 1_700_000_000_123_456
 _FACTS = (
     "venue",
+    "servers",
     "limits",
     "page_rows",
     "streams_per_connection",
