@@ -16,6 +16,8 @@ from urllib.parse import quote, urlsplit
 from .._session._rules import Found, Limits, Meaning, Request, Verdict
 
 _MICROSECONDS_FROM = 10**14
+#: The engine believes no id from here on.
+_IDS_END = 2**61
 _UNKNOWN_SYMBOL = -1121
 _OUR_FAULT_FROM = -1100
 _DEFAULT_WAIT_S = 60.0
@@ -137,7 +139,7 @@ def _stream(symbol: str) -> str:
 def _found(row: Any) -> Found:
     trade_id, time = (row.get("a"), row.get("T")) if isinstance(row, dict) else (None, None)
 
-    if type(trade_id) is not int or type(time) is not int or trade_id < 0 or time < 0:
+    if type(trade_id) is not int or type(time) is not int or not 0 <= trade_id < _IDS_END or time < 0:
         raise ValueError("a row is not a trade")
 
     if time < _MICROSECONDS_FROM:

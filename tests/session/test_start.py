@@ -300,6 +300,22 @@ def test_a_page_that_is_not_found_is_no_word_about_a_symbol() -> None:
     assert bench.all(Fail) == []
 
 
+@pytest.mark.parametrize("start", [Live(), FromId(5), FromTime(START_US - 10)])
+@pytest.mark.parametrize("trade_id", [2**61, 2**63, 2**70])
+def test_an_id_that_no_trade_can_have_is_no_answer(start: Live | FromId | FromTime, trade_id: int) -> None:
+    bench = Bench([Lane("X", 50, start)])
+    trade = replace(row(7), id=trade_id)
+
+    for _ in range(3):
+        bench.answer(bench.one(Fetch), [trade])
+        bench.wait(5)
+
+    assert bench.all(Fail) == []
+
+    bench.serve(10)
+    assert bench.session._core.symbols[0].newest == 10
+
+
 def test_a_stored_symbol_that_is_not_listed_any_more_does_not_stop_the_others() -> None:
     bench = Bench([lane("GONE"), lane("X")])
     gone, other = bench.new(Fetch)
