@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.util import find_spec
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +17,16 @@ from ._files import is_special
 if TYPE_CHECKING:
     from .._sources._binance import BinanceCoinFutures, BinanceSpot, BinanceUsdFutures
 
-__all__ = ("MARKETS", "backend_option", "default_format", "lane_options", "run_async", "source_of", "start_of")
+__all__ = (
+    "MARKETS",
+    "FiniteRange",
+    "backend_option",
+    "default_format",
+    "lane_options",
+    "run_async",
+    "source_of",
+    "start_of",
+)
 
 MARKETS = ("spot", "usdm", "coinm")
 
@@ -37,6 +47,20 @@ _BACKENDS: dict[str, dict[str, Any]] = {
     "trio": {"backend": "trio"},
     "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
 }
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without those that compare with none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a number, and refuse `nan` and `inf`."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is no number that ends", param, ctx)
+
+        return number
 
 
 def threshold_option(function: _Function) -> _Function:
@@ -74,7 +98,7 @@ def lane_options(function: _Function) -> _Function:
     """Add everything that says which bars are wanted and from where."""
     for option in (
         backend_option,
-        click.option("--seconds", type=click.FloatRange(min=0), help="End after so many seconds."),
+        click.option("--seconds", type=FiniteRange(min=0), help="End after so many seconds."),
         click.option("--max-bars", type=click.IntRange(min=1), help="End after so many bars."),
         click.option("--restart", is_flag=True, help="Forget where the database stands and begin anew."),
         click.option(

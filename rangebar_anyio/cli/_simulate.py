@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
-from ._failures import failures_on, standard_error
-from ._options import MARKETS
+from ._failures import PipeConsole, failures_on, standard_error
+from ._options import MARKETS, FiniteRange
 from ._simulate_faults import fault_kinds, fault_of
+from ._simulate_tapes import Market, generated_tapes, markets_of, read_tapes, symbols_of_files
+from ._table import counted
 
 if TYPE_CHECKING:
     from ..testing import Counters, Fault, Pace, Tape
@@ -21,7 +26,6 @@ __all__ = ("command", "needs_hypercorn")
 
 _VENUES = dict(zip(MARKETS, ("spot", "usd-m", "coin-m"), strict=True))
 _DEFAULT_MARKET = ("BTCUSDT=60000", "ETHUSDT=3000")
-_HISTORY_S = 600
 _FAULT_EVERY = 1_000
 
 
@@ -31,8 +35,8 @@ _FAULT_EVERY = 1_000
 @click.option("--trades", type=click.IntRange(min=1), default=200_000, show_default=True, help="Generated, a symbol.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of generated markets and random faults.")
 @click.option("--market", type=click.Choice(MARKETS), default="spot", show_default=True)
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="As a multiple of the tape's time. [1]")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Trades a second instead, over all symbols.")
+@click.option("--speed", type=FiniteRange(min=0, min_open=True), help="As a multiple of the tape's time. [1]")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), help="Trades a second instead, over all symbols.")
 @click.option("--fast", is_flag=True, help="As fast as the clients read instead.")
 @click.option("--history", type=click.IntRange(min=0), help="Trades that are in the past at the start.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@PLACE", help="What goes wrong; see below.")
@@ -51,9 +55,9 @@ def command(files: tuple[str, ...], generate: tuple[str, ...], backend: str, **o
     --generate; with neither, two generated symbols. Files begin to play when the first client
     subscribes, a generated market at once.
 
-    A fault is KIND@TRADE (before this trade, counted over all symbols) or KIND@SECONDSs, and may go on with
-    :VALUE, xCOUNT or +LASTING (trades, or seconds with an s): drop@5000, silence@20s, rest-lag@4000:1500+3000,
-    rest-error@3s:502x4. `simulate --fault help` lists the kinds.
+    A fault is KIND@TRADE (before this trade, counted over all symbols from the first one that is played, 0) or
+    KIND@SECONDSs, and may go on with :VALUE, xCOUNT or +LASTING (trades, or seconds with an s): drop@5000,
+    silence@20s, rest-lag@4000:1500+3000, rest-error@3s:502x4. `simulate --fault help` says what the kinds do.
     """
     if "help" in options["faults"]:
         click.echo(fault_kinds())
@@ -62,12 +66,42 @@ def command(files: tuple[str, ...], generate: tuple[str, ...], backend: str, **o
     status = standard_error()
     with failures_on(status):
         needs_hypercorn()
-        tapes = [*_read(files), *_generated(generate or (() if files else _DEFAULT_MARKET), options)]
-        counters = _run(
-            tapes, _history(options["history"], tapes, from_files=bool(files)), bool(files), backend, options
-        )
+        # Everything that can be refused is, before seconds go by with reading or generating.
+        pace, faults = _pace(options), [fault_of(text) for text in options["faults"]]
+        by_symbol = symbols_of_files(files)
+        markets = markets_of(generate or (() if files else _DEFAULT_MARKET))
+        _refuse_doubles(by_symbol, markets)
+        _refuse_taken_ports(options["port"], options["rest_port"])
+        if files:
+            status.print(f"reading {counted(len(files), 'file')} ...", style="dim")
+
+        tapes = read_tapes(by_symbol)
+        if markets:
+            status.print(f"generating {options['trades'] * len(markets):,} trades ...", style="dim")
+            tapes += generated_tapes(markets, options["trades"], options["seed"])
+
+        history = _history(options["history"], tapes, from_files=bool(files))
+        schedule = _placed(faults, tapes, history, options)
+        counters = _run(tapes, history, schedule, pace, bool(files), backend, options)
 
     _summary(status, counters)
+
+
+def _refuse_doubles(files: dict[str, str], markets: Sequence[Market]) -> None:
+    for market in markets:
+        if market.symbol in files:
+            raise click.UsageError(f"--generate {market.symbol}: {files[market.symbol]} is of this symbol already")
+
+
+def _refuse_taken_ports(*ports: int) -> None:
+    for port in ports:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+                trial.listen()
+            except OSError as error:
+                raise OSError(error.errno, os.strerror(error.errno or 0), f"port {port}") from None
 
 
 def needs_hypercorn() -> None:
@@ -82,45 +116,6 @@ def needs_hypercorn() -> None:
         raise click.ClickException(
             f"the simulated exchange needs a server library: pip install 'rangebar-anyio[simulate]' ({error})"
         ) from None
-
-
-def _read(files: Sequence[str]) -> list[Tape]:
-    from ..testing import read_archive_csv
-
-    return [read_archive_csv(path) for path in files]
-
-
-def _generated(markets: Sequence[str], options: dict[str, Any]) -> list[Tape]:
-    from ..testing import generate_tape
-
-    # The past of ten minutes ends now, so that delays are real.
-    began_us = time.time_ns() // 1000 - _HISTORY_S * 1_000_000
-    tapes = []
-    for number, market in enumerate(markets):
-        symbol, separator, price = market.partition("=")
-        if not (separator and symbol and _is_price(price)):
-            raise click.BadParameter(f"--generate {market!r} is not SYMBOL=PRICE, for example BTCUSDT=60000")
-
-        tapes.append(
-            generate_tape(
-                options["trades"],
-                seed=options["seed"],
-                symbol=symbol.upper(),
-                start_price=price,
-                start_time_us=began_us + number,
-                first_agg_trade_id=0,
-                halt_s=0,
-            )
-        )
-
-    return tapes
-
-
-def _is_price(text: str) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        return False
 
 
 def _history(asked: int | None, tapes: Sequence[Tape], *, from_files: bool) -> int:
@@ -146,20 +141,40 @@ def _pace(options: dict[str, Any]) -> Pace:
     return Pace(times_tape=options["speed"] or 1.0)
 
 
-def _faults(tapes: Sequence[Tape], history: int, options: dict[str, Any]) -> list[Fault]:
+def _placed(faults: Sequence[Fault], tapes: Sequence[Tape], history: int, options: dict[str, Any]) -> list[Fault]:
+    """Give the faults their places on the whole tape, of which people see the part that is played."""
     from ..testing import random_faults
 
     total = sum(map(len, tapes))
-    faults = [fault_of(text) for text in options["faults"]]
-    if options["random_faults"] and history < total:
+    to_come = max(0, total - history)
+    placed = []
+    for fault in faults:
+        if fault.at_trade is None:
+            placed.append(fault)
+        elif fault.at_trade < to_come:
+            placed.append(replace(fault, at_trade=history + fault.at_trade))
+        else:
+            raise click.UsageError(
+                f"--fault {fault.kind}@{fault.at_trade}: only {counted(to_come, 'trade')} will be played"
+            )
+
+    if options["random_faults"] and to_come:
         symbols = [tape.symbol for tape in tapes]
         places = range(history, min(total, history + _FAULT_EVERY * options["random_faults"]))
-        faults += random_faults(options["seed"], places, options["random_faults"], symbols=symbols, longest_s=2.0)
+        placed += random_faults(options["seed"], places, options["random_faults"], symbols=symbols, longest_s=2.0)
 
-    return faults
+    return placed
 
 
-def _run(tapes: list[Tape], history: int, from_files: bool, backend: str, options: dict[str, Any]) -> Counters:
+def _run(
+    tapes: list[Tape],
+    history: int,
+    faults: list[Fault],
+    pace: Pace,
+    from_files: bool,
+    backend: str,
+    options: dict[str, Any],
+) -> Counters:
     from ..testing import Limits, run_simulated_exchange
 
     symbols = " ".join(tape.symbol for tape in tapes)
@@ -167,7 +182,7 @@ def _run(tapes: list[Tape], history: int, from_files: bool, backend: str, option
 
     def announce(ws_url: str, rest_url: str) -> None:
         market = "" if options["market"] == "spot" else f"--market {options['market']} "
-        console = Console(highlight=False, soft_wrap=True)
+        console = PipeConsole(highlight=False, soft_wrap=True)
         console.print(f"[bold]WebSocket[/]  {ws_url}")
         console.print(f"[bold]REST[/]       {rest_url}")
         console.print(f"[bold]tape[/]       {total:,} trades of {symbols}, {min(history, total):,} of them in the past")
@@ -181,11 +196,11 @@ def _run(tapes: list[Tape], history: int, from_files: bool, backend: str, option
         announce=announce,
         backend=backend,  # type: ignore[arg-type]  # one of the two by the option's choices
         venue=_VENUES[options["market"]],
-        pace=_pace(options),
+        pace=pace,
         history=history,
         # A generated market goes on by the clock, so that its trades are as old as they look.
         starts="subscribed" if from_files else "at-once",
-        faults=_faults(tapes, history, options),
+        faults=faults,
         rest_lags_s=(options["rest_lag"] / 1000,),
         limits=Limits.none() if options["no_limits"] else None,
         ports=(options["port"], options["rest_port"]),
@@ -195,6 +210,7 @@ def _run(tapes: list[Tape], history: int, from_files: bool, backend: str, option
 def _summary(status: Console, counters: Counters) -> None:
     faults = ", ".join(f"{count} {kind}" for kind, count in sorted(counters.faults.items())) or "none"
     status.print(
-        f"{counters.trades_played:,} trades played, {counters.connections:,} connections, "
-        f"{counters.requests:,} requests, {counters.limit_violations:,} limits broken; faults: {faults}"
+        f"{counted(counters.trades_played, 'trade')} played, {counted(counters.connections, 'connection')}, "
+        f"{counted(counters.requests, 'request')}, {counted(counters.limit_violations, 'limit')} broken; "
+        f"faults: {faults}"
     )

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from .._errors import ConnectionLostError, ProtocolError
 from ._failures import failures_on, pipe_console, standard_error, tell
-from ._options import backend_option, run_async, source_of, source_options
+from ._options import FiniteRange, backend_option, run_async, source_of, source_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ __all__ = ("command",)
 @click.option(
     "--trades", type=click.IntRange(min=1), default=50, show_default=True, help="To compare, from the socket."
 )
-@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="To wait for them.")
+@click.option("--seconds", type=FiniteRange(min=1), default=60.0, show_default=True, help="To wait for them.")
 @backend_option
 def command(
     symbol: str, market: str, ws_url: str | None, rest_url: str | None, trades: int, seconds: float, backend: str

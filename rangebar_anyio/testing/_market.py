@@ -19,6 +19,10 @@ from ._tape import AggTrade, Tape
 __all__ = ("generate_market", "generate_tape")
 
 _E8 = 100_000_000
+#: The walk stays between e^-18 and e^18.
+_PRICES_END = 60_000_000
+#: A hundred million of something that costs next to nothing is enough, and what is drawn stays within 64 bits.
+_MOST = 1e15
 _CRASH_DEPTH = 0.08
 _REBOUND = 0.6
 _CRASH_SHARE = 0.004
@@ -78,8 +82,11 @@ def generate_tape(
     Raises:
         ValueError: a number that makes no market.
     """
-    if trades < 0 or trades_per_s <= 0 or Decimal(start_price) <= 0 or Decimal(tick_size) * _E8 < 1:
-        raise ValueError("trades must not be negative; rate, price and tick size must be positive")
+    price = Decimal(start_price)
+    if trades < 0 or trades_per_s <= 0 or not 0 < price < _PRICES_END or Decimal(tick_size) * _E8 < 1:
+        raise ValueError(
+            f"trades must not be negative; rate and tick size must be positive, the price below {_PRICES_END:,}"
+        )
 
     maker = _Maker(
         Random(f"{seed}:{symbol}"),
@@ -88,7 +95,7 @@ def generate_tape(
         log_price=log(float(start_price)),
         time_us=float(start_time_us),
         mean_wait_us=2_000_000 / trades_per_s,
-        quantity_scale=_E8 * 3_000 / float(start_price),
+        quantity_scale=min(_MOST, _E8 * 3_000 / float(start_price)),
     )
     maker.plan(trades, flash_crash=flash_crash, halt_us=halt_s * 1e6)
     return maker.fill(Tape(symbol), trades, first_agg_trade_id)

@@ -51,7 +51,13 @@ class Relay:
         self._own: set[Wire] = set()
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind((_HOST, port))
+        try:
+            self._reserved.bind((_HOST, port))
+        except OSError as error:
+            self._reserved.close()
+            # The system does not say which one it was.
+            raise OSError(error.errno, error.strerror, f"{_HOST}:{port}") from None
+
         self.port: int = self._reserved.getsockname()[1]
         self._open = anyio.Event()
         self._listening: anyio.CancelScope | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from threading import current_thread, main_thread
 from typing import Any, Literal
 
@@ -36,24 +37,42 @@ def run_simulated_exchange(
         stay: go on after the last trade, so that clients can ask REST for what they lack.
         options: everything else that `SimulatedExchange` takes.
 
+    Raises:
+        OSError: a port is taken; the address is its file name.
+        Exception: whatever `announce` raises, after the exchange has ended.
+
     Example::
 
         run_simulated_exchange(tape, announce=print, pace=Pace(trades_per_s=500))
     """
     seen: list[Counters] = []
+    failed: list[BaseException] = []
 
     try:
-        anyio.run(_run, tapes, announce, stay, options, seen, backend=backend)
+        anyio.run(_run, tapes, partial(_tried, announce, failed), stay, options, seen, backend=backend)
     except KeyboardInterrupt:
         # Where signals cannot be received (Windows, other threads) the interrupt comes this way.
         pass
 
+    if failed:
+        raise failed[0]
+
     return seen[0] if seen else Counters()
+
+
+def _tried(announce: Callable[[str, str], object], failed: list[BaseException], ws_url: str, rest_url: str) -> bool:
+    """Announce; what fails ends the exchange in order, and leaves as itself afterwards."""
+    try:
+        announce(ws_url, rest_url)
+    except BaseException as error:  # noqa: BLE001 - raised again where no task group wraps it
+        failed.append(error)
+
+    return not failed
 
 
 async def _run(
     tapes: Tapes,
-    announce: Callable[[str, str], object],
+    announce: Callable[[str, str], bool],
     stay: bool,
     options: dict[str, Any],
     seen: list[Counters],
@@ -64,7 +83,9 @@ async def _run(
         if os.name != "nt" and current_thread() is main_thread():
             await tasks.start(_cancel_on_signal, tasks.cancel_scope)
 
-        announce(exchange.ws_url, exchange.rest_url)
+        if not announce(exchange.ws_url, exchange.rest_url):
+            tasks.cancel_scope.cancel()
+
         await exchange.wait_finished()
 
         if stay:
