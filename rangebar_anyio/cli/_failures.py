@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from rich.markup import escape
 
 from .._errors import RangeBarError
 from .._sources._archive import ArchiveError
+from ._interrupts import StoppedBySignal, name_of, signals_raise
 
 __all__ = ("PipeConsole", "failures_on", "leave_quietly", "pipe_console", "standard_error", "tell")
 
@@ -61,17 +63,19 @@ def standard_error() -> Console:
 
 
 @contextmanager
-def failures_on(console: Console, *, interrupted: int = 130) -> Iterator[None]:
+def failures_on(console: Console, *, interrupted: int | None = None) -> Iterator[None]:
     """Turn the errors of a block into a line and an exit code.
 
-    Somebody who reads our output and stops reading (`| head -1`) has what was wanted: no error, code 0. Ctrl-C is one
-    line and the code `interrupted`.
+    Somebody who reads our output and stops reading (`| head -1`) has what was wanted: no error, code 0. Ctrl-C and
+    other signals that end commands are one line, and the code `interrupted` or that of the signal.
     """
     try:
-        yield
-    except KeyboardInterrupt:
-        console.print("stopped by Ctrl-C")
-        sys.exit(interrupted)
+        with signals_raise():
+            yield
+    except KeyboardInterrupt as stopped:
+        number = stopped.number if isinstance(stopped, StoppedBySignal) else signal.SIGINT
+        console.print(f"stopped by {name_of(number)}")
+        sys.exit(128 + number if interrupted is None else interrupted)
     except (RangeBarError, ValueError, OSError) as error:
         sys.exit(tell(console, error))
 

@@ -11,15 +11,16 @@ from typing import Any
 
 from anyio.lowlevel import current_token
 
+from ._interrupts import ending_signals, name_of
+
 __all__ = ("stopped_by_signals",)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[str], object]) -> Iterator[None]:
-    """Have the event loop call `stop` with a signal's name at SIGINT or SIGTERM; another one ends the process.
+    """Have the event loop call `stop` with the name of a signal that ends commands; another one ends the process.
 
     The handlers are Python's own and not the event loop's, so that the second signal also ends a program whose loop is
     stuck in a write to a full pipe.
@@ -32,9 +33,9 @@ def stopped_by_signals(stop: Callable[[str], object]) -> Iterator[None]:
             _end_at_once(number)
 
         seen.append(number)
-        soon(stop, "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+        soon(stop, name_of(number))
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = {number: signal.signal(number, handle) for number in ending_signals()}
     try:
         yield
     finally:

@@ -421,7 +421,10 @@ def test_a_pipe_among_others_is_refused(tmp_path: Path) -> None:
     assert "is no regular file" in done.stderr
 
 
-def test_an_interrupt_is_one_line_and_code_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
+)
+def test_an_interrupt_is_one_line_and_the_code_of_its_signal(tmp_path: Path, number: signal.Signals, name: str) -> None:
     fifo = tmp_path / "AUSDT-x"
     os.mkfifo(fifo)
     out = tmp_path / "out.csv"
@@ -431,11 +434,11 @@ def test_an_interrupt_is_one_line_and_code_130(tmp_path: Path) -> None:
         pipe.write("".join(map(spot, rows(300))))
         pipe.flush()
         wait_until_blocked(process.pid, pipe.fileno())
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=50)
 
-    assert process.returncode == 130
-    assert said == "stopped by Ctrl-C\n"
+    assert process.returncode == 128 + number
+    assert said == f"stopped by {name}\n"
     assert list(tmp_path.iterdir()) == [fifo]
 
 

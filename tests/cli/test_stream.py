@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
+import os
 import re
 import signal
 import struct
@@ -18,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from rangebar_anyio.cli import main
-from tests.cli.conftest import WAIT_S, Exchange, in_terminal, key, keys, run, started
+from tests.cli.conftest import COMMAND, WAIT_S, Exchange, in_terminal, key, keys, run, started
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio", "uvloop"])
@@ -76,7 +77,7 @@ def test_a_date_that_was_taken_for_an_id_is_told(exchange: Exchange) -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_middle_ends_it_in_order_with_code_0(exchange: Exchange, number: signal.Signals) -> None:
     with started("stream", "BTCUSDT", "--threshold", "100", "--start", "0", *exchange.options) as process:
         assert process.stdout is not None
@@ -88,8 +89,39 @@ def test_a_signal_in_the_middle_ends_it_in_order_with_code_0(exchange: Exchange,
 
     assert process.returncode == 0, said
     assert came == [key(bar) for bar in exchange.offline("BTCUSDT", 100)[: len(came)]]
-    assert said.splitlines()[-1].startswith("Ctrl-C: " if number == signal.SIGINT else "SIGTERM: ")
+    assert said.splitlines()[-1].startswith("Ctrl-C: " if number == signal.SIGINT else f"{number.name}: ")
     assert "Traceback" not in said
+
+
+def test_a_hang_up_leaves_a_whole_parquet_file(exchange: Exchange, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "bars.parquet"
+    args = ("stream", "BTCUSDT", "--threshold", "100", "--start", "0", "-o", str(path), *exchange.options)
+    with started(*args) as process:
+        assert process.stderr is not None
+        # The catch-up has brought bars.
+        while "fetched in" not in (line := process.stderr.readline()):
+            assert line
+
+        process.send_signal(signal.SIGHUP)
+        said = process.stderr.read()
+
+    assert process.returncode == 0, said
+    assert os.listdir(tmp_path) == ["bars.parquet"]
+    assert parquet.read_table(path).num_rows > 0
+
+
+def test_a_hang_up_that_is_ignored_ends_nothing(exchange: Exchange) -> None:
+    args = ("stream", "BTCUSDT", "--threshold", "100", "--start", "0", "--max-bars", "60", *exchange.options)
+    command = ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", *COMMAND, *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        came = keys(first + process.stdout.read())
+
+    assert process.returncode == 0
+    assert len(came) == 60
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")

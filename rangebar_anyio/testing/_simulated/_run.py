@@ -28,7 +28,8 @@ def run_simulated_exchange(
 ) -> Counters:
     """Run a simulated exchange until it is interrupted, and return what it counted.
 
-    SIGINT and SIGTERM end it cleanly: every connection is reset, both ports are free, nothing is printed.
+    SIGINT, SIGTERM and, unless it is ignored, SIGHUP end it cleanly: every connection is reset, both ports are free,
+    nothing is printed.
 
     Args:
         tapes: see `SimulatedExchange`.
@@ -97,7 +98,8 @@ async def _run(
 async def _cancel_on_signal(
     scope: anyio.CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    hang_up = () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
         task_status.started()
 
         async for _ in signals:
