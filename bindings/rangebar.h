@@ -148,7 +148,7 @@ extern "C" {
 // Milliseconds for a lane in microseconds.
 #define RB_ERR_TIME_UNIT -44
 
-// The snapshot is of another threshold or gate, or does not follow the position.
+// The snapshot is of another symbol, threshold or gate, or does not follow the position.
 #define RB_ERR_SNAPSHOT_MISMATCH -45
 
 // `sequence` misses `id` to `other_id`.

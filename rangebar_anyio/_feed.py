@@ -147,7 +147,7 @@ class Feed:
 
         Raises:
             InvalidThresholdError: the threshold is out of range.
-            SnapshotError: the snapshot cannot be read, is of another rule, or does not follow ``position``.
+            SnapshotError: the snapshot cannot be read, is of another symbol or rule, or does not follow ``position``.
             ValueError: the position is below -1.
             LookupError: no such symbol.
         """

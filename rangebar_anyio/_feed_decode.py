@@ -34,7 +34,7 @@ SNAPSHOT_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     lib.RB_ERR_SNAPSHOT_CHECKSUM: ("checksum", "is damaged"),
     lib.RB_ERR_SNAPSHOT_CONTENT: ("content", "holds what no processor can be in"),
     lib.RB_ERR_SNAPSHOT_LABEL: ("label", "has a label that is too long"),
-    lib.RB_ERR_SNAPSHOT_MISMATCH: ("threshold", "is of another rule, or does not follow the position"),
+    lib.RB_ERR_SNAPSHOT_MISMATCH: ("threshold", "is of another symbol or rule, or does not follow the position"),
 }
 
 _REASONS: Final = (

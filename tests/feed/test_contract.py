@@ -246,9 +246,17 @@ def test_snapshots_of_something_else() -> None:
 
         assert caught.value.reason == reason
 
-    for threshold, position in ((250, 9), (100_000, 10), (100_000, None)):
-        with pytest.raises(SnapshotError):
-            other.add_lane(0, threshold, position=position, snapshot=snapshot)
+    other.add_symbol("Y")
+
+    for symbol, threshold, position in (
+        (0, 250, 9),
+        (0, 100_000, 8),
+        (0, 100_000, 10),
+        (0, 100_000, None),
+        (1, 100_000, 9),
+    ):
+        with pytest.raises(SnapshotError, match="is of another symbol or rule, or does not follow the position"):
+            other.add_lane(symbol, threshold, position=position, snapshot=snapshot)
 
     # Nothing was added by what was refused.
     assert other.add_lane(0, 100_000, position=9, snapshot=snapshot) == (0, 1)

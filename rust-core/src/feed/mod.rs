@@ -118,7 +118,9 @@ impl Feed {
 
     /// Adds a lane to its symbol; it joins the sequence that expects the same id.
     pub fn add_lane(&mut self, spec: &LaneSpec<'_>) -> Result<LaneAdded, FeedError> {
-        let processor = processor_for(spec)?;
+        let symbol = self.core.symbols.get(spec.symbol as usize);
+        let symbol = symbol.ok_or(FeedError::Unknown)?;
+        let processor = processor_for(spec, &symbol.name)?;
         let position = processor.position();
         let last_time_us = match processor.last_timestamp_us() {
             0 => spec.last_time_us,
@@ -300,7 +302,7 @@ impl Feed {
 }
 
 /// The processor of a new lane: from its snapshot, or at its position.
-fn processor_for(spec: &LaneSpec<'_>) -> Result<Processor, FeedError> {
+fn processor_for(spec: &LaneSpec<'_>, name: &[u8]) -> Result<Processor, FeedError> {
     let rule =
         Rule::new(spec.threshold_dbps, spec.same_timestamp_close).ok_or(FeedError::Threshold)?;
     let is_legal = |position: i64| (-1..MAX_ID).contains(&position);
@@ -310,13 +312,21 @@ fn processor_for(spec: &LaneSpec<'_>) -> Result<Processor, FeedError> {
     let Some(bytes) = spec.snapshot else {
         return Ok(Processor::at(rule, spec.position));
     };
-    let (processor, _) = snapshot::decode(bytes).map_err(FeedError::Snapshot)?;
-    let at = processor.position().filter(|&at| is_legal(at));
-    let first = processor.forming().map(|bar| bar.first_agg_trade_id);
-    let follows = at >= spec.position && first.is_none_or(|id| Some(id) > spec.position);
-    if processor.rule() == rule && at.is_some() && spec.position.is_some() && follows {
+    let (processor, label) = snapshot::decode(bytes).map_err(FeedError::Snapshot)?;
+    let is_of_lane = processor.rule() == rule && label == name;
+    let is_there = processor.position().is_some_and(is_legal);
+    if is_of_lane && is_there && spec.position.is_some_and(|id| follows(&processor, id)) {
         Ok(processor)
     } else {
         Err(FeedError::SnapshotMismatch)
     }
+}
+
+/// Whether the processor has been given every id behind `position`: each is in its forming bar or missing from it.
+fn follows(processor: &Processor, position: i64) -> bool {
+    let Some(bar) = processor.forming() else {
+        return processor.position() == Some(position);
+    };
+    let ids = bar.last_agg_trade_id.checked_sub(position);
+    ids.and_then(|ids| ids.checked_sub(bar.agg_record_count)) == Some(bar.missing_trades)
 }

@@ -95,7 +95,7 @@ pub enum FeedError {
     Threshold,
     /// The snapshot cannot be read.
     Snapshot(SnapshotError),
-    /// The snapshot is of another threshold or gate, or does not follow the position.
+    /// The snapshot is of another symbol, threshold or gate, or does not follow the position.
     SnapshotMismatch,
     /// The connection has unread bytes: pop bars and resume first.
     Paused,

@@ -37,7 +37,7 @@ pub const RB_ERR_PAGE: i32 = -42;
 pub const RB_ERR_PAGE_ORDER: i32 = -43;
 /// Milliseconds for a lane in microseconds.
 pub const RB_ERR_TIME_UNIT: i32 = -44;
-/// The snapshot is of another threshold or gate, or does not follow the position.
+/// The snapshot is of another symbol, threshold or gate, or does not follow the position.
 pub const RB_ERR_SNAPSHOT_MISMATCH: i32 = -45;
 
 fn feed_status(error: FeedError) -> Status {

@@ -238,6 +238,67 @@ fn a_snapshot_of_something_else_is_refused() {
     ));
 }
 
+/// The snapshot of a lane behind `position`, after these trades.
+fn snapshot_behind(position: i64, trades: &[Tick]) -> Vec<u8> {
+    let mut bench = Bench::roomy();
+    let lane = bench.lane(100_000, Some(position)).lane;
+    bench.page(position + 1, &page(trades));
+    let mut bytes = Vec::new();
+    bench.feed.lane_snapshot(lane, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_snapshot_follows_one_position_only() {
+    let forming = snapshot_behind(9, &[trade(10), trade(11), trade(12)]);
+    let closed = snapshot_behind(9, &[]);
+    for (bytes, follows) in [(&forming, 9), (&closed, 9)] {
+        for position in -1..20 {
+            let mut bench = Bench::roomy();
+            let spec = LaneSpec {
+                snapshot: Some(bytes),
+                ..bench.spec(100_000, Some(position))
+            };
+            let added = bench.feed.add_lane(&spec);
+            assert_eq!(added.is_ok(), position == follows, "{position}");
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_before_a_snapshot_follows_its_position_too() {
+    let mut bench = Bench::roomy();
+    let added = bench.lane(100_000, Some(9));
+    bench.feed.declare_missing(added.sequence, 11).unwrap();
+    bench.live(12);
+    bench.feed.declare_missing(added.sequence, 15).unwrap();
+    bench.live(16);
+    let mut bytes = Vec::new();
+    bench.feed.lane_snapshot(added.lane, &mut bytes).unwrap();
+    for position in [8, 9, 10, 11] {
+        let mut again = Bench::roomy();
+        let spec = LaneSpec {
+            snapshot: Some(&bytes),
+            ..again.spec(100_000, Some(position))
+        };
+        assert_eq!(again.feed.add_lane(&spec).is_ok(), position == 9);
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_symbol_is_refused() {
+    let bytes = snapshot_behind(9, &[trade(10)]);
+    let mut bench = Bench::roomy();
+    let symbol = bench.feed.add_symbol(b"Y").unwrap();
+    let spec = LaneSpec {
+        symbol,
+        snapshot: Some(&bytes),
+        ..bench.spec(100_000, Some(9))
+    };
+    let outcome = bench.feed.add_lane(&spec);
+    assert_eq!(outcome, Err(FeedError::SnapshotMismatch));
+}
+
 #[test]
 fn a_fetch_goes_on_for_the_one_that_stays() {
     let mut bench = Bench::roomy();
