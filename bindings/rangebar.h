@@ -88,6 +88,12 @@ extern "C" {
 // A snapshot's label is longer than 255 bytes.
 #define RB_ERR_SNAPSHOT_LABEL -35
 
+// A snapshot's forming bar ends beyond its limits: it would have closed.
+#define RB_ERR_SNAPSHOT_UNCLOSED -36
+
+// A snapshot's forming bar leaves out more ids than it counts as missing.
+#define RB_ERR_SNAPSHOT_UNCOUNTED -37
+
 // Done up to a line that is no row; the progress says which and why.
 #define RB_ROW_REFUSED 10
 

@@ -33,6 +33,8 @@ SNAPSHOT_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     lib.RB_ERR_SNAPSHOT_VERSION: ("version", "was written by another version"),
     lib.RB_ERR_SNAPSHOT_CHECKSUM: ("checksum", "is damaged"),
     lib.RB_ERR_SNAPSHOT_CONTENT: ("content", "holds what no processor can be in"),
+    lib.RB_ERR_SNAPSHOT_UNCLOSED: ("content", "has a forming bar that ends beyond its limits: it would have closed"),
+    lib.RB_ERR_SNAPSHOT_UNCOUNTED: ("content", "has a forming bar that leaves out more ids than it counts as missing"),
     lib.RB_ERR_SNAPSHOT_LABEL: ("label", "has a label that is too long"),
     lib.RB_ERR_SNAPSHOT_MISMATCH: ("threshold", "is of another symbol or rule, or does not follow the position"),
 }

@@ -38,6 +38,8 @@ _SNAPSHOT_PROBLEMS = {
     lib.RB_ERR_SNAPSHOT_VERSION: ("version", "was written by another version of this library"),
     lib.RB_ERR_SNAPSHOT_CHECKSUM: ("checksum", "is damaged: its checksum does not fit"),
     lib.RB_ERR_SNAPSHOT_CONTENT: ("content", "holds values that no processor has"),
+    lib.RB_ERR_SNAPSHOT_UNCLOSED: ("content", "has a forming bar that ends beyond its limits: it would have closed"),
+    lib.RB_ERR_SNAPSHOT_UNCOUNTED: ("content", "has a forming bar that leaves out more ids than it counts as missing"),
     lib.RB_ERR_SNAPSHOT_LABEL: ("label", "has a label that is too long"),
 }
 

@@ -160,12 +160,12 @@ impl Forming {
         Ok(())
     }
 
-    /// Whether `tick`, already taken, closes the bar.
+    /// Whether the last trade taken closes the bar.
     #[inline]
-    fn closes(&self, rule: Rule, tick: &Tick) -> bool {
+    pub(crate) fn is_complete(&self, rule: Rule) -> bool {
         let breaches =
-            tick.price_e8 <= self.lower_e8 || tick.price_e8.unsigned_abs() >= self.upper_e8;
-        breaches && (rule.same_timestamp_close || tick.timestamp_us != self.open_time_us)
+            self.close_e8 <= self.lower_e8 || self.close_e8.unsigned_abs() >= self.upper_e8;
+        breaches && (rule.same_timestamp_close || self.close_time_us != self.open_time_us)
     }
 
     pub(crate) fn to_bar(self) -> Bar {
@@ -297,7 +297,7 @@ impl Processor {
             }
             Some(forming) => {
                 forming.extend(tick, missing)?;
-                forming.closes(self.rule, tick)
+                forming.is_complete(self.rule)
             }
         };
         let steps_back = tick.timestamp_us < self.state.last_timestamp_us;

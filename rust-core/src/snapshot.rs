@@ -35,6 +35,10 @@ pub enum SnapshotError {
     Checksum,
     /// The checksum fits and the values cannot be a processor's.
     Content,
+    /// As [`Content`](Self::Content): the forming bar ends beyond its limits, so it would have closed.
+    Unclosed,
+    /// As [`Content`](Self::Content): the forming bar leaves out more ids than it counts as missing.
+    Uncounted,
     /// The label is longer than [`MAX_LABEL`] bytes.
     Label,
 }
@@ -109,7 +113,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Processor, &[u8]), SnapshotError> {
     let last_timestamp_us = reader.i64()?;
     let time_reversals = u64::from_le_bytes(reader.array()?);
     let forming = if flags & FLAG_FORMING != 0 {
-        Some(Forming::from_bar(rule, &reader.bar()?).ok_or(SnapshotError::Content)?)
+        Some(Forming::from_bar(rule, &reader.bar()?)?)
     } else {
         None
     };
@@ -143,8 +147,8 @@ impl State {
 }
 
 impl Forming {
-    /// A forming bar from its sums, or `None` when no trades could have made it.
-    fn from_bar(rule: Rule, bar: &Bar) -> Option<Self> {
+    /// A forming bar from its sums, unless no trades could have made it.
+    fn from_bar(rule: Rule, bar: &Bar) -> Result<Self, SnapshotError> {
         let (volume, turnover) = (i128::from(bar.volume), i128::from(bar.turnover));
         let (buy_volume, buy_turnover) = (i128::from(bar.buy_volume), i128::from(bar.buy_turnover));
         let times = 0..=MAX_TIMESTAMP_US;
@@ -168,10 +172,14 @@ impl Forming {
             && bar.agg_record_count - 1 <= bar.last_agg_trade_id - bar.first_agg_trade_id
             && bar.missing_trades >= 0;
         if !possible {
-            return None;
+            return Err(SnapshotError::Content);
+        }
+        let left_out = bar.last_agg_trade_id - bar.first_agg_trade_id - (bar.agg_record_count - 1);
+        if bar.missing_trades < left_out {
+            return Err(SnapshotError::Uncounted);
         }
         let (upper_e8, lower_e8) = rule.limits_e8(bar.open_e8);
-        Some(Self {
+        let forming = Self {
             open_time_us: bar.open_time_us,
             close_time_us: bar.close_time_us,
             open_e8: bar.open_e8,
@@ -192,7 +200,11 @@ impl Forming {
             missing_trades: bar.missing_trades,
             upper_e8,
             lower_e8,
-        })
+        };
+        if forming.is_complete(rule) {
+            return Err(SnapshotError::Unclosed);
+        }
+        Ok(forming)
     }
 }
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rangebar_anyio import InvalidSymbolError, RangeBarProcessor, SnapshotError, Trade
+from rangebar_anyio._feed import Feed
 from rangebar_anyio.testing import tapes, thresholds
 from tests.engine.helpers import push_each, trade
 
@@ -93,6 +94,39 @@ def test_every_kind_of_damage_has_its_reason(data: bytes, reason: str) -> None:
         RangeBarProcessor.restore(data)
 
     assert caught.value.reason == reason
+
+
+def forged(**values: int) -> bytes:
+    """A snapshot with other values in its forming bar."""
+    body = bytearray(BODY)
+
+    for name, value in values.items():
+        at = {"high": 64, "close": 80, "missing_trades": 208}[name]
+        body[at : at + 8] = value.to_bytes(8, "little")
+
+    return sealed(bytes(body))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (forged(high=120 * 10**8, close=120 * 10**8), "ends beyond its limits: it would have closed"),
+        (forged(missing_trades=1), "leaves out more ids than it counts as missing"),
+    ],
+)
+def test_a_forming_bar_that_cannot_be_is_refused_and_the_error_says_why(data: bytes, why: str) -> None:
+    RangeBarProcessor.restore(forged(high=100_240_000_00, missing_trades=2)).close()
+
+    with pytest.raises(SnapshotError, match=f"has a forming bar that {why}; start from the position") as caught:
+        RangeBarProcessor.restore(data)
+
+    assert caught.value.reason == "content"
+
+    with Feed() as feed:
+        symbol = feed.add_symbol("BTCUSDT")
+
+        with pytest.raises(SnapshotError, match=why):
+            feed.add_lane(symbol, 250, position=0, snapshot=data)
 
 
 @given(st.binary(max_size=700))

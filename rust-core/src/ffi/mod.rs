@@ -81,6 +81,10 @@ pub const RB_ERR_SNAPSHOT_CHECKSUM: i32 = -33;
 pub const RB_ERR_SNAPSHOT_CONTENT: i32 = -34;
 /// A snapshot's label is longer than 255 bytes.
 pub const RB_ERR_SNAPSHOT_LABEL: i32 = -35;
+/// A snapshot's forming bar ends beyond its limits: it would have closed.
+pub const RB_ERR_SNAPSHOT_UNCLOSED: i32 = -36;
+/// A snapshot's forming bar leaves out more ids than it counts as missing.
+pub const RB_ERR_SNAPSHOT_UNCOUNTED: i32 = -37;
 
 /// Version of the C interface that this library was built with.
 #[unsafe(no_mangle)]

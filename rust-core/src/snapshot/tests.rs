@@ -103,6 +103,62 @@ fn a_turnover_beyond_all_prices_is_refused() {
     }
 }
 
+/// With other values at some offsets, and the checksum made right again.
+fn forged(bytes: &[u8], changes: &[(usize, i64)]) -> Vec<u8> {
+    let mut forged = bytes.to_vec();
+    for (offset, value) in changes {
+        forged[*offset..*offset + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    let end = forged.len() - 4;
+    let checksum = crc32(&forged[..end]);
+    forged[end..].copy_from_slice(&checksum.to_le_bytes());
+    forged
+}
+
+#[test]
+fn a_forming_bar_that_would_have_closed_is_refused() {
+    const OPEN_TIME: usize = HEADER;
+    const HIGH: usize = HEADER + 24;
+    const CLOSE: usize = HEADER + 40;
+    let processor = processor_after(5);
+    let close_time = processor.last_timestamp_us();
+    let bytes = encoded(&processor, b"");
+    let ends_at = |close| [(HIGH, close), (CLOSE, close)];
+    assert!(decode(&forged(&bytes, &ends_at(100_249))).is_ok());
+    assert_eq!(
+        decode(&forged(&bytes, &ends_at(100_250))),
+        Err(SnapshotError::Unclosed)
+    );
+    // At its opening time a bar stays open.
+    let at_once = [&ends_at(100_250)[..], &[(OPEN_TIME, close_time)]].concat();
+    assert!(decode(&forged(&bytes, &at_once)).is_ok());
+}
+
+#[test]
+fn a_forming_bar_that_counts_too_few_missing_trades_is_refused() {
+    const FIRST_AGG_TRADE_ID: usize = HEADER + 152;
+    const LAST_AGG_TRADE_ID: usize = HEADER + 160;
+    const MISSING: usize = HEADER + 168;
+    const POSITION: usize = 16;
+    let bytes = encoded(&processor_after(5), b"");
+    let ends_at = |last, missing| {
+        forged(
+            &bytes,
+            &[
+                (POSITION, last),
+                (LAST_AGG_TRADE_ID, last),
+                (MISSING, missing),
+            ],
+        )
+    };
+    assert_eq!(decode(&ends_at(7, 2)), Err(SnapshotError::Uncounted));
+    assert!(decode(&ends_at(7, 3)).is_ok());
+    // More may be missing before its first trade.
+    assert!(decode(&ends_at(7, 4)).is_ok());
+    let whole = [(FIRST_AGG_TRADE_ID, 0), (MISSING, 0)];
+    assert!(decode(&forged(&bytes, &whole)).is_ok());
+}
+
 #[test]
 fn a_label_too_long_writes_nothing() {
     let mut out = vec![1];

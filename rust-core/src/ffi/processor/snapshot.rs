@@ -10,6 +10,8 @@ pub(in crate::ffi) fn snapshot_status(error: SnapshotError) -> Status {
         SnapshotError::Version(_) => RB_ERR_SNAPSHOT_VERSION,
         SnapshotError::Checksum => RB_ERR_SNAPSHOT_CHECKSUM,
         SnapshotError::Content => RB_ERR_SNAPSHOT_CONTENT,
+        SnapshotError::Unclosed => RB_ERR_SNAPSHOT_UNCLOSED,
+        SnapshotError::Uncounted => RB_ERR_SNAPSHOT_UNCOUNTED,
         SnapshotError::Label => RB_ERR_SNAPSHOT_LABEL,
     }
 }
