@@ -283,6 +283,21 @@ extern "C" {
 // `RbFeedTotals`, for `rb_struct_size`.
 #define RB_STRUCT_FEED_TOTALS 17
 
+// `RbArchiveProgress`, for `rb_struct_size`.
+#define RB_STRUCT_ARCHIVE_PROGRESS 18
+
+// `RbSifted`, for `rb_struct_size`.
+#define RB_STRUCT_SIFTED 19
+
+// `RbGap`, for `rb_struct_size`.
+#define RB_STRUCT_GAP 20
+
+// `RbMessage`, for `rb_struct_size`.
+#define RB_STRUCT_MESSAGE 21
+
+// `RbEvent`, for `rb_struct_size`.
+#define RB_STRUCT_EVENT 22
+
 // The bars of one batch, in memory that belongs to the library.
 typedef struct RbBars RbBars;
 

@@ -143,6 +143,11 @@ _STRUCTS = (
     "RbConnectionInfo",
     "RbLaneInfo",
     "RbFeedTotals",
+    "RbArchiveProgress",
+    "RbSifted",
+    "RbGap",
+    "RbMessage",
+    "RbEvent",
 )
 
 

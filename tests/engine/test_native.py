@@ -64,6 +64,12 @@ def test_every_struct_size_is_known_on_both_sides() -> None:
     assert len(known) == len(_native._STRUCTS)
 
 
+def test_every_struct_that_has_fields_is_compared() -> None:
+    types = {name: _native.ffi.typeof(name) for name in _native.ffi.list_types()[0]}
+    with_fields = {name for name, known in types.items() if known.kind == "struct" and known.fields}
+    assert {name for name in with_fields if name.startswith("Rb")} == set(_native._STRUCTS)
+
+
 @pytest.mark.parametrize(
     ("content", "problem"), [(None, "No such file|cannot open|not found"), (b"no library", "invalid|too short|file")]
 )

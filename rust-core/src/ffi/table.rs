@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bar::{Bar, Features, Wide};
+use crate::decode::Gap;
 use crate::table;
 use crate::tick::Tick;
 
@@ -52,6 +53,16 @@ pub const RB_STRUCT_CONNECTION_INFO: u32 = 15;
 pub const RB_STRUCT_LANE_INFO: u32 = 16;
 /// `RbFeedTotals`, for `rb_struct_size`.
 pub const RB_STRUCT_FEED_TOTALS: u32 = 17;
+/// `RbArchiveProgress`, for `rb_struct_size`.
+pub const RB_STRUCT_ARCHIVE_PROGRESS: u32 = 18;
+/// `RbSifted`, for `rb_struct_size`.
+pub const RB_STRUCT_SIFTED: u32 = 19;
+/// `RbGap`, for `rb_struct_size`.
+pub const RB_STRUCT_GAP: u32 = 20;
+/// `RbMessage`, for `rb_struct_size`.
+pub const RB_STRUCT_MESSAGE: u32 = 21;
+/// `RbEvent`, for `rb_struct_size`.
+pub const RB_STRUCT_EVENT: u32 = 22;
 
 /// Bytes of a struct as this library was built, 0 for an unknown one: a caller compares them with its own.
 #[unsafe(no_mangle)]
@@ -75,6 +86,11 @@ pub extern "C" fn rb_struct_size(which: u32) -> usize {
         RB_STRUCT_CONNECTION_INFO => size_of::<RbConnectionInfo>(),
         RB_STRUCT_LANE_INFO => size_of::<RbLaneInfo>(),
         RB_STRUCT_FEED_TOTALS => size_of::<RbFeedTotals>(),
+        RB_STRUCT_ARCHIVE_PROGRESS => size_of::<RbArchiveProgress>(),
+        RB_STRUCT_SIFTED => size_of::<RbSifted>(),
+        RB_STRUCT_GAP => size_of::<Gap>(),
+        RB_STRUCT_MESSAGE => size_of::<RbMessage>(),
+        RB_STRUCT_EVENT => size_of::<RbEvent>(),
         _ => 0,
     }
 }
