@@ -6,7 +6,8 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 CARGO_FLAGS := --locked --offline
 # Test files run side by side, one process for each processor; the tests of one file stay together.
-SIDE_BY_SIDE := --numprocesses auto --dist loadfile
+# One that crashes ends the run: in its stead another would wait for ever.
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile --max-worker-restart 0
 
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export CARGO_TARGET_DIR := $(CURDIR)/target

@@ -64,10 +64,20 @@ def test_every_struct_size_is_known_on_both_sides() -> None:
     assert len(known) == len(_native._STRUCTS)
 
 
+def has_size(name: str) -> bool:
+    """Whether cffi knows what is in it; asking an opaque handle for its fields ends the process."""
+    try:
+        _native.ffi.sizeof(name)
+    except (TypeError, ValueError, _native.ffi.error):
+        return False
+
+    return True
+
+
 def test_every_struct_that_has_fields_is_compared() -> None:
-    types = {name: _native.ffi.typeof(name) for name in _native.ffi.list_types()[0]}
-    with_fields = {name for name, known in types.items() if known.kind == "struct" and known.fields}
-    assert {name for name in with_fields if name.startswith("Rb")} == set(_native._STRUCTS)
+    names = [name for name in _native.ffi.list_types()[0] if name.startswith("Rb")]
+    with_fields = {name for name in names if _native.ffi.typeof(name).kind == "struct" and has_size(name)}
+    assert with_fields == set(_native._STRUCTS)
 
 
 @pytest.mark.parametrize(
