@@ -7,6 +7,7 @@ from itertools import islice
 
 from ._core import Core, LaneState, Symbol
 from ._links import Links
+from ._listing import Listing
 from ._values import Lane
 
 
@@ -32,7 +33,7 @@ def arrange(core: Core, links: Links, lanes: Sequence[Lane]) -> None:
         core.lanes.append(LaneState(lane, symbol))
 
     for symbol in core.symbols:
-        symbol.is_new = not any(core.lanes[place].is_durable for place in symbol.lanes)
+        symbol.listing = Listing(core, symbol, is_known=any(core.lanes[place].is_durable for place in symbol.lanes))
         symbol.bucket = core.budget.symbol_bucket() if len(core.symbols) > 1 else None
 
 

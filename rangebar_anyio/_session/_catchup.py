@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ._house import House
     from ._recovery import Recovery
 
-_UNLISTED_S = 900.0
-
 
 class Catchup:
     """The catch-up of one sequence; it lives as long as the sequence and mostly has nothing to do."""
@@ -88,6 +86,7 @@ class Catchup:
         if info.expected is not None and info.highest_seen is not None:
             self._is_quiet = False
             self._story.found(max(event.from_, info.expected), event.to, now)
+            self.symbol.listing.ask_again(now)
             self.want(now)
 
     def aim(self, goal: int, now: float) -> None:
@@ -111,7 +110,7 @@ class Catchup:
 
     @property
     def _is_waiting(self) -> bool:
-        return self._core.timers.is_set(("retry", self.sequence))
+        return not self.symbol.listing.is_listed or self._core.timers.is_set(("retry", self.sequence))
 
     def size(self) -> int:
         """The number of ids wanted; a probe counts as a page."""
@@ -153,7 +152,7 @@ class Catchup:
 
     def ask(self, now: float) -> tuple[Request, Page] | None:
         """Give the next request."""
-        from_id = self._wants.next_from(now)
+        from_id = self._wants.next_from(now) if self.symbol.listing.is_listed else None
 
         if from_id is None:
             self.want(now)
@@ -362,17 +361,19 @@ class Catchup:
         self._patience.reset()
         self._story.ended(now)
         self._is_quiet = False
+        self._hold_no_more()
 
+    def _hold_no_more(self) -> None:
         if self._is_fetching:
             self._is_fetching = False
             self._core.feed.end_fetch(self.sequence)
 
-    def unlisted(self, now: float) -> None:
-        """The exchange has no such symbol: nothing is asked until something new is known."""
+    def denied(self, reason: str, now: float) -> None:
+        """The exchange wants nothing to be asked: live trades that come too early are not kept for so long."""
         self._pages.drop()
-        self._wants.probe = False
-        self._wait_until(now + _UNLISTED_S)
-        self._recovery.unlisted(self.symbol)
+        self.ticket = None
+        self._hold_no_more()
+        self.symbol.listing.denied(reason, now)
 
     def dissolve(self, into: Catchup, now: float) -> None:
         """The sequence has met another one, which has its lanes and its fetch from now on."""

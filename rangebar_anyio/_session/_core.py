@@ -19,6 +19,7 @@ from ._watch import Silence
 if TYPE_CHECKING:
     from ._catchup import Catchup
     from ._link import Group
+    from ._listing import Listing
 
 
 class Symbol:
@@ -32,11 +33,12 @@ class Symbol:
         bucket: its share of the weight when others may want some, too.
         silence: what was last heard of it.
         newest: the highest id that REST has named, -1 for none.
-        is_listed: False once the exchange said that it does not know the symbol.
-        is_new: no lane of it is stored and the exchange has not answered for it yet, so its no is an error.
+        listing: whether the exchange knows it.
     """
 
-    __slots__ = ("bucket", "catchups", "group", "is_listed", "is_new", "lanes", "name", "newest", "number", "silence")
+    __slots__ = ("bucket", "catchups", "group", "lanes", "listing", "name", "newest", "number", "silence")
+
+    listing: Listing
 
     def __init__(self, name: str, number: int, group: Group) -> None:
         self.name = name
@@ -45,8 +47,6 @@ class Symbol:
         self.lanes: list[int] = []
         self.catchups: dict[int, Catchup] = {}
         self.newest = -1
-        self.is_listed = True
-        self.is_new = False
         self.bucket: Bucket | None = None
         self.silence = Silence()
 

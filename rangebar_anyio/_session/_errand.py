@@ -28,8 +28,11 @@ class Job(Protocol):
     def postponed(self, now: float, /) -> None:
         """The exchange wants nothing now: to be sent again as soon as it may; its place is given back already."""
 
-    def unknown_symbol(self, now: float, /) -> None:
-        """The exchange has no such symbol; the job's place is given back already."""
+    def denied(self, reason: str, now: float, /) -> None:
+        """The exchange wants nothing to be asked about the symbol; the job's place is given back already.
+
+        ``reason`` is empty if it has no such symbol.
+        """
 
 
 class Errand(Protocol):

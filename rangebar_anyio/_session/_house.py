@@ -188,7 +188,7 @@ class House:
 
         if verdict.meaning is Meaning.OK:
             self._succeeded()
-            job.symbol.is_new = False
+            job.symbol.listing.answered(now)
             job.answered(body, now)
         else:
             self._refused(job, verdict, now)
@@ -206,13 +206,18 @@ class House:
                 self._in_house -= 1
                 job.postponed(now)
             case Meaning.UNKNOWN_SYMBOL:
-                self._succeeded()
-                self._in_house -= 1
-                job.unknown_symbol(now)
+                self._deny(job, "", now)
+            case Meaning.REFUSED if job.symbol.listing.is_answered:
+                self._deny(job, verdict.text, now)
             case Meaning.REFUSED:
                 core.fail(ProtocolError(core.rules.venue, f"a request was refused: {verdict.text}"))
             case _:
                 self._fail(job, verdict.text, now)
+
+    def _deny(self, job: Job, reason: str, now: float) -> None:
+        self._succeeded()
+        self._in_house -= 1
+        job.denied(reason, now)
 
     def _fail(self, job: Job, text: str, now: float) -> None:
         core = self._core

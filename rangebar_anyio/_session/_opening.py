@@ -104,7 +104,7 @@ class Opening:
     # Ids.
 
     def _query(self, symbol: Symbol, request: Request, found: TakeFound, now: float) -> None:
-        query = Query(self._core, self._house, symbol, lambda: request, found, self._recovery.unlisted, is_probe=False)
+        query = Query(self._core, self._house, symbol, lambda: request, found, is_probe=False)
         query.want(now)
 
     def _ask_newest(self, symbol: Symbol, now: float, *, is_again: bool = False) -> None:

@@ -75,10 +75,10 @@ class Page:
         self.is_sent = False
         self.catchup.want(now)
 
-    def unknown_symbol(self, now: float) -> None:
+    def denied(self, reason: str, now: float) -> None:
         """Not to be sent again."""
         self.is_sent = False
-        self.catchup.unlisted(now)
+        self.catchup.denied(reason, now)
 
 
 def jumps(ids: Iterable[int]) -> list[tuple[int, int]]:

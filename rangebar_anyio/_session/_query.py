@@ -23,7 +23,6 @@ class Query:
         symbol: whose trades.
         build: makes the request.
         found: takes what was found, possibly nothing.
-        unknown: called when the exchange has no such symbol.
         is_probe: nobody waits for the answer.
     """
 
@@ -34,7 +33,6 @@ class Query:
         symbol: Symbol,
         build: Callable[[], Request],
         found: Callable[[list[Found], float], None],
-        unknown: Callable[[Symbol], None],
         *,
         is_probe: bool,
     ) -> None:
@@ -42,7 +40,6 @@ class Query:
         self._house = house
         self._build = build
         self._found = found
-        self._unknown = unknown
         self._backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S, core.jitter)
         self.symbol = symbol
         self.is_probe = is_probe
@@ -88,9 +85,9 @@ class Query:
         """Ask again as soon as it may be asked."""
         self.want(now)
 
-    def unknown_symbol(self, _now: float) -> None:
-        """Pass the exchange's word on."""
-        self._unknown(self.symbol)
+    def denied(self, reason: str, now: float) -> None:
+        """Ask again when the symbol may be listed again."""
+        self.symbol.listing.denied(reason, now, self)
 
 
 __all__ = ("Query",)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._errors import CheckpointMismatchError, InvalidSymbolError
-from .._events import SymbolUnlisted
+from .._errors import CheckpointMismatchError
 from .._feed_events import GapFound, IdSkipped, IdsRestarted, SequencesMerged
 from ._catchup import Catchup
 from ._core import Core, Symbol
@@ -49,9 +48,8 @@ class Recovery:
 
     def probe(self, symbol: Symbol, now: float, *, is_quiet: bool = False) -> None:
         """Ask whether anything of a symbol is missing."""
-        if symbol.is_listed:
-            for catchup in symbol.catchups.values():
-                catchup.probe(now, is_quiet=is_quiet)
+        for catchup in symbol.catchups.values():
+            catchup.probe(now, is_quiet=is_quiet)
 
     def ask_newest(self, symbol: Symbol, now: float, *, is_quiet: bool = False) -> None:
         """Ask how far REST reaches, once at a time. ``is_quiet``: a newer one is one that the socket did not bring."""
@@ -71,10 +69,6 @@ class Recovery:
             if is_quiet and symbol.newest > before >= 0:
                 self.on_brought(symbol, now)
 
-        def unknown(symbol: Symbol) -> None:
-            self._asking.discard(symbol.name)
-            self.unlisted(symbol)
-
         rules = self._core.rules
         Query(
             self._core,
@@ -82,7 +76,6 @@ class Recovery:
             symbol,
             lambda: rules.newest_request(symbol.name),
             found,
-            unknown,
             is_probe=is_quiet,
         ).want(now)
 
@@ -93,15 +86,6 @@ class Recovery:
         if newest > symbol.newest:
             symbol.newest = newest
             self._core.feed.set_known(symbol.number, newest)
-
-    def unlisted(self, symbol: Symbol) -> None:
-        """The exchange says that there is no such symbol."""
-        if symbol.is_new:
-            problem = "is not known to the exchange"
-            self._core.fail(InvalidSymbolError(symbol.name, problem, venue=self._core.rules.venue))
-        elif symbol.is_listed:
-            symbol.is_listed = False
-            self._core.tell(SymbolUnlisted(symbol.name))
 
     # Back-pressure.
 

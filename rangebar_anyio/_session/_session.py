@@ -165,7 +165,7 @@ class Session:
         """Origins are durable: bars of these lanes may be given."""
         for place in lanes:
             self._core.lanes[place].is_durable = True
-            self._core.lanes[place].symbol.is_new = False
+            self._core.lanes[place].symbol.listing.is_known = True
 
     def advance(self, now: float) -> None:
         """Time has passed."""

@@ -101,7 +101,7 @@ class Watch:
     def _ask(self, symbol: Symbol, now: float) -> None:
         if any(catchup.has_position for catchup in symbol.catchups.values()):
             self._recovery.probe(symbol, now, is_quiet=True)
-        elif symbol.is_listed:
+        else:
             # No first trade yet, so no id to ask for: has the newest one changed?
             self._recovery.ask_newest(symbol, now, is_quiet=True)
 

@@ -18,7 +18,8 @@ from .._session._rules import Found, Limits, Meaning, Request, Verdict
 _MICROSECONDS_FROM = 10**14
 #: The engine believes no id from here on.
 _IDS_END = 2**61
-_UNKNOWN_SYMBOL = -1121
+#: No such symbol, and one that is not traded at the moment.
+_UNKNOWN_SYMBOL = (-1121, -1122)
 _OUR_FAULT_FROM = -1100
 _DEFAULT_WAIT_S = 60.0
 _BAN_WAIT_S = 120.0
@@ -109,7 +110,7 @@ class BinanceRules:
         if status == 403:
             return Verdict(Meaning.FIREWALL, text)
 
-        if status == 400 and code == _UNKNOWN_SYMBOL:
+        if status == 400 and code in _UNKNOWN_SYMBOL:
             return Verdict(Meaning.UNKNOWN_SYMBOL, text)
 
         # Codes from -1000 to -1099 are the server's trouble, whatever the status.
