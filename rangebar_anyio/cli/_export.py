@@ -14,6 +14,7 @@ from ._failures import failures_on, standard_error
 from ._options import default_format
 from ._outputs import open_output
 from ._stored import bars_of, choose
+from ._table import counted
 
 __all__ = ("command",)
 
@@ -60,7 +61,7 @@ def command(
         sys.stdout.flush()
 
     if not quiet:
-        status.print(f"[bold]{count:,}[/] bars of {len(lanes)} lanes")
+        status.print(f"{counted(count, 'bar')} of {counted(len(lanes), 'lane')}")
 
 
 def _batches(store: StoreReader, lanes: Sequence[LaneStatus]) -> Iterator[list[Bar]]:

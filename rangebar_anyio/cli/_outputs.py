@@ -38,9 +38,9 @@ class BarOutput(Protocol):
 
 @contextmanager
 def open_output(
-    form: str, path: str | None, screen: Console | None = None, *, append: bool = False
+    form: str, path: str | None, screen: Console | None = None, *, append: bool = False, symbols: Iterable[str] = ()
 ) -> Iterator[BarOutput]:
-    """Open an output for the length of a block; `screen` is the console that a table on the terminal is printed on.
+    """Open an output for the length of a block; `screen` is the console that a table of `symbols` is printed on.
 
     A file appears under its name only when the block ends without an exception: until then it is `PATH.part`, so no
     half-written file is ever taken for a whole one. With `append`, lines are added to the end of the file instead, as
@@ -66,7 +66,11 @@ def open_output(
             # Data is the same bytes wherever it goes.
             sys.stdout.reconfigure(encoding="utf-8")
 
-        yield _Table(TablePrinter(screen)) if form == "table" and screen is not None else _text_output(form, sys.stdout)
+        yield (
+            _Table(TablePrinter(screen, symbols=symbols))
+            if form == "table" and screen is not None
+            else _text_output(form, sys.stdout)
+        )
         sys.stdout.flush()
         return
 

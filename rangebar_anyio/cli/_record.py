@@ -55,7 +55,7 @@ async def _record(wanted: Wanted, status: Console, db: str, replace: bool, quiet
     from ._screen import open_screen
 
     terminal = Console(highlight=False) if sys.stdout.isatty() and not quiet else None
-    printer = None if terminal is None else TablePrinter(terminal)
+    printer = None if terminal is None else TablePrinter(terminal, symbols=wanted.symbols)
     with open_screen(terminal or status, wanted.lanes, quiet=quiet, live=terminal is not None) as screen:
         async with SqliteStore(db) as store:
             opening = wanted.open(

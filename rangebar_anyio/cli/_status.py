@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from .._stores import LaneStatus, StoreReader
@@ -73,32 +73,64 @@ def _show(console: Console, db: str, lanes: Sequence[LaneStatus], now_us: int) -
         console.print(f"{db}: nothing was recorded yet", markup=False)
         return
 
-    table = Table(box=None, pad_edge=False, header_style="bold dim", collapse_padding=True)
-    for name in ("symbol", "bar", "bars", "last bar closed (UTC)", "goes on after", "written", "reader", "venue"):
-        table.add_column(name, justify="right" if name in ("bar", "bars", "written") else "left", no_wrap=True)
-
-    for status in lanes:
-        table.add_row(*_row(status, now_us))
-
-    console.print(table)
+    console.print(_table(lanes, now_us, console.width), soft_wrap=True)
     for status in lanes:
         if status.problem:
             console.print(f"{status.lane}: {status.problem}", style="red", markup=False)
 
 
-def _row(status: LaneStatus, now_us: int) -> list[Text]:
-    lane, checkpoint = status.lane, status.checkpoint
-    goes_on = Text("damaged", style="red") if checkpoint is None else Text(f"trade {checkpoint.position.order:,}")
-    return [
-        Text(lane.symbol, style="bold"),
-        Text(percent(lane.threshold_dbps), style="cyan"),
-        Text(f"{status.bars:,}"),
-        Text(_time(status.last_close_time_us)),
-        goes_on,
-        _age(status.updated_us, now_us),
-        Text(lane.reader),
-        Text(lane.venue, style="dim"),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """`rank` says how early it is left out on a narrow screen: the highest goes first, the symbol never."""
+
+    name: str
+    rank: int
+    cell: Callable[[LaneStatus, int], Text]
+    right: bool = False
+
+
+_COLUMNS = (
+    _Column("symbol", 0, lambda status, _: Text(status.lane.symbol, style="bold")),
+    _Column("bar", 1, lambda status, _: Text(percent(status.lane.threshold_dbps), style="cyan"), right=True),
+    _Column("bars", 2, lambda status, _: Text(f"{status.bars:,}"), right=True),
+    _Column("last bar closed (UTC)", 4, lambda status, _: Text(_time(status.last_close_time_us))),
+    _Column("goes on after", 5, lambda status, _: _goes_on(status)),
+    _Column("written", 3, lambda status, now_us: _age(status.updated_us, now_us), right=True),
+    _Column("reader", 6, lambda status, _: Text(status.lane.reader)),
+    _Column("venue", 7, lambda status, _: Text(status.lane.venue, style="dim")),
+)
+
+
+def _table(lanes: Sequence[LaneStatus], now_us: int, width: int) -> Text:
+    """Lay out the columns that there is room for."""
+    cells = {column.name: [column.cell(status, now_us) for status in lanes] for column in _COLUMNS}
+    widths = {name: max(len(name), *(cell.cell_len for cell in column)) for name, column in cells.items()}
+    chosen = list(_COLUMNS)
+    while len(chosen) > 1 and sum(widths[column.name] + 2 for column in chosen) - 2 > width:
+        chosen.remove(max(chosen, key=lambda column: column.rank))
+
+    rows = [[Text(column.name, style="bold dim") for column in chosen]]
+    rows += [[cells[column.name][n] for column in chosen] for n in range(len(lanes))]
+    return Text("\n").join(_line(chosen, row, widths) for row in rows)
+
+
+def _line(columns: Sequence[_Column], row: Sequence[Text], widths: Mapping[str, int]) -> Text:
+    line = Text()
+    for column, cell in zip(columns, row, strict=True):
+        padding = " " * (widths[column.name] - cell.cell_len)
+        line.append_text(Text(padding) + cell if column.right else cell + padding)
+        line.append("  ")
+
+    line.rstrip()
+    return line
+
+
+def _goes_on(status: LaneStatus) -> Text:
+    if status.checkpoint is None:
+        return Text("damaged", style="red")
+
+    order = status.checkpoint.position.order
+    return Text("the beginning" if order < 0 else f"trade {order:,}")
 
 
 def _time(time_us: int | None) -> str:

@@ -29,6 +29,7 @@ _ANSWER_S = 20.0
 _TOO_LATE_US = 3_600_000_000
 _LONGEST_METER = 16
 _PRICE_WIDTH = 12
+_SYMBOL_WIDTH = 10
 _LABEL_WIDTH = 9
 
 
@@ -155,6 +156,10 @@ class StatusLines:
 
             self._last[symbol] = last
 
+    @property
+    def _symbol_width(self) -> int:
+        return max([_SYMBOL_WIDTH, *(len(symbol) for symbol, _ in self._page)])
+
     def _paged(self, height: int) -> Sequence[Lane]:
         room = max(1, min(8, height // 3))
         pages = max(1, -(-len(self.lanes) // room))
@@ -174,7 +179,7 @@ class StatusLines:
         up = self._up.get(symbol)
         style = "bold" if up is None else f"bold {'green' if up else 'red'}"
         price = "waiting for a trade" if last is None else _price(plain(last.price))
-        line = Text.assemble((f"{symbol[:12]:<10} ", "bold"), (f"{percent(threshold):>6} ", "cyan"))
+        line = Text.assemble((f"{symbol:<{self._symbol_width}} ", "bold"), (f"{percent(threshold):>6} ", "cyan"))
         line.append(f"{price:>{_PRICE_WIDTH}} ", style)
         if last is not None:
             line.append_text(_progress(forming, threshold, width - line.cell_len))

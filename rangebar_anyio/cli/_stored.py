@@ -23,8 +23,13 @@ def choose(
     """Choose lanes by what was asked for; what was not asked for chooses everything.
 
     Raises:
-        click.UsageError: a symbol or threshold that no chosen lane has.
+        click.UsageError: something that no lane has, or no lane has together with the rest.
     """
+    for name, text in (("venue", venue), ("reader", reader)):
+        there = sorted({str(getattr(status.lane, name)) for status in lanes})
+        if text is not None and text not in there:
+            raise click.UsageError(f"no {name} {text!r} in this database; it has {', '.join(there) or 'nothing'}")
+
     names = {symbol.upper() for symbol in symbols}
     found = [
         status

@@ -71,7 +71,7 @@ async def _stream(
     live = table is not None or output is not None
     with open_screen(table or status, wanted.lanes, quiet=quiet, live=live) as screen:
         opening = wanted.open(screen.on_event, store=db, reader="stream")
-        with open_output(form, output, table, append=True) as sink:
+        with open_output(form, output, table, append=True, symbols=wanted.symbols) as sink:
 
             def write(bar: Bar) -> None:
                 sink.write([bar])

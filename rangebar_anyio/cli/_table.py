@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.text import Text
@@ -15,20 +15,24 @@ __all__ = ("TablePrinter", "compact", "counted", "percent", "took")
 
 _METER = 8
 _HEADER_EVERY = 40
+_SYMBOL_WIDTH = 9
 
 
 class TablePrinter:
     """Writes one aligned row a bar, as many columns as the console is wide, and the header again on each new screen."""
 
-    def __init__(self, console: Console, width: int | None = None) -> None:
+    def __init__(self, console: Console, width: int | None = None, symbols: Iterable[str] = ()) -> None:
         self._console = console
         self._width = width
+        self._symbol_width = max([_SYMBOL_WIDTH, *map(len, symbols)])
         self._rows = 0
 
     def write(self, bar: Bar) -> None:
         """Print one bar."""
-        columns = _fitting(self._width or self._console.width)
-        if self._rows % _HEADER_EVERY == 0:
+        grows = len(bar.symbol) > self._symbol_width
+        self._symbol_width = max(self._symbol_width, len(bar.symbol))
+        columns = _fitting(self._width or self._console.width, self._symbol_width)
+        if grows or self._rows % _HEADER_EVERY == 0:
             self._print(_header(columns))
 
         self._rows += 1
@@ -49,10 +53,12 @@ class _Column:
     left: bool = False
 
 
-def _fitting(width: int) -> list[_Column]:
-    chosen = list(_COLUMNS)
+def _fitting(width: int, symbol_width: int) -> list[_Column]:
+    chosen = [replace(column, width=symbol_width) if column.name == "symbol" else column for column in _COLUMNS]
     while len(chosen) > 2 and sum(column.width + 1 for column in chosen) > width:
-        chosen.remove(max(chosen, key=lambda column: column.rank))
+        # Columns of one rank say something together only.
+        first_out = max(column.rank for column in chosen)
+        chosen = [column for column in chosen if column.rank != first_out]
 
     return chosen
 
@@ -125,11 +131,11 @@ def _flow(bar: Bar) -> Text:
 
 _COLUMNS: tuple[_Column, ...] = (
     _Column("closed at (UTC)", 23, 4, _closed_at, left=True),
-    _Column("symbol", 9, 1, lambda bar: Text(bar.symbol[:9], style="bold"), left=True),
+    _Column("symbol", _SYMBOL_WIDTH, 1, lambda bar: Text(bar.symbol, style="bold"), left=True),
     _Column("bar", 6, 2, lambda bar: Text(percent(bar.threshold_dbps), style="cyan")),
     _Column("open", 12, 8, _price("open")),
     _Column("high", 12, 9, _price("high")),
-    _Column("low", 12, 10, _price("low")),
+    _Column("low", 12, 9, _price("low")),
     _Column("close", 14, 0, _close),
     _Column("move", 7, 3, _move),
     _Column("volume", 11, 5, lambda bar: Text(compact(bar.volume))),

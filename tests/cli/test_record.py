@@ -128,7 +128,13 @@ def test_export_takes_what_is_asked_for(exchange: Exchange, database: Path) -> N
     assert eth == [key(bar) for bar in exchange.offline("ETHUSDT", 250)[: len(eth)]]
     assert eth
 
-    for args, text in ((("--symbol", "XUSDT"), "XUSDT"), (("--threshold", "7"), "7"), (("--format", "parquet"), "-o")):
+    for args, text in (
+        (("--symbol", "XUSDT"), "XUSDT"),
+        (("--threshold", "7"), "7"),
+        (("--format", "parquet"), "-o"),
+        (("--venue", "x", "--symbol", "ETHUSDT"), "no venue 'x'"),
+        (("--reader", "x"), "no reader 'x' in this database; it has record"),
+    ):
         done = run("export", str(database), *args)
         assert done.returncode == 2
         assert text in done.stderr
