@@ -11,7 +11,7 @@ import click
 from .._bar import Bar
 from .._stores import LaneStatus, StoreReader
 from ._failures import failures_on, standard_error
-from ._options import default_format
+from ._options import Threshold, default_format
 from ._outputs import open_output
 from ._stored import bars_of, choose
 from ._table import counted
@@ -27,7 +27,9 @@ _FORMATS = ("csv", "jsonl", "parquet")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="By default what the file's name says, else jsonl.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
 @click.option("--symbol", "symbols", multiple=True, help="Only this symbol; as often as wanted.")
-@click.option("--threshold", "thresholds", type=int, multiple=True, help="Only this threshold; as often as wanted.")
+@click.option(
+    "--threshold", "thresholds", type=Threshold(), multiple=True, help="Only this threshold; as often as wanted."
+)
 @click.option("--reader", help="Only what was recorded under this name.")
 @click.option("--venue", help="Only this venue, as `status` shows it.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")

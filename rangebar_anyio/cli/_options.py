@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .._errors import InvalidThresholdError
 from ._files import is_special
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 __all__ = (
     "MARKETS",
     "FiniteRange",
+    "Threshold",
     "backend_option",
     "default_format",
     "lane_options",
     "run_async",
     "source_of",
     "start_of",
+    "threshold_option",
 )
 
 MARKETS = ("spot", "usdm", "coinm")
@@ -63,12 +66,31 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """A threshold in decimal basis points; what is none is answered as the library answers it."""
+
+    name = "dbps"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002
+        """Read a threshold."""
+        try:
+            value = int(value)
+        except ValueError:
+            pass
+        else:
+            if 1 <= value <= 100_000:
+                return int(value)
+
+        several = "; several are --threshold 100 --threshold 250" if "," in str(value) else ""
+        raise click.UsageError(f"--threshold: {InvalidThresholdError(value)}{several}")
+
+
 def threshold_option(function: _Function) -> _Function:
     """Add `--threshold`."""
     return click.option(
         "--threshold",
         "thresholds",
-        type=int,
+        type=Threshold(),
         multiple=True,
         default=(250,),
         show_default=True,
@@ -153,11 +175,19 @@ def start_of(texts: Sequence[str], symbols: Sequence[str]) -> Any:
 
         return start
 
+    if len(texts) > 1 and len(symbols) == 1:
+        raise click.BadParameter(f"{symbols[0]} has one --start, not {len(texts)}")
+
     pairs = [text.partition("=") for text in texts]
     if not all(separator and name for name, separator, _ in pairs):
         raise click.BadParameter("several starts name their symbols: --start BTCUSDT=ID --start ETHUSDT=ID")
 
-    return {name.upper(): _start(value) for name, _, value in pairs}
+    names = [name.upper() for name, _, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise click.BadParameter(f"{twice} has several starts; give --start {twice}=ID once")
+
+    return {name: _start(value) for name, (_, _, value) in zip(names, pairs, strict=True)}
 
 
 def _start(text: str) -> int | str | datetime:
@@ -173,6 +203,9 @@ def _start(text: str) -> int | str | datetime:
         raise click.BadParameter(
             f"--start {text!r} is no time (2026-01-02T10:00Z), no id of a trade and not 'live'"
         ) from None
+
+    if time.tzinfo is not None and time > datetime.now(UTC):
+        raise click.BadParameter(f"--start {text!r} lies in the future; for what comes from now on leave it out")
 
     if time.tzinfo is None:
         remedy = f"{text}Z" if "T" in text or " " in text else f"{text}T00:00Z"

@@ -51,11 +51,13 @@ def _ended(run: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):
         _say("stopped by Ctrl-C")
         return _INTERRUPTED
-    except click.exceptions.NoArgsIsHelpError as asked:
-        asked.show()
-        return asked.exit_code
     except click.ClickException as error:
-        _say(f"[bold red]error:[/] {_one_line(error)}")
+        # Its message is the help, and older versions of click do not have it.
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            _say(f"[bold red]error:[/] {_one_line(error)}")
+
         return error.exit_code
     except OSError as error:
         return _told(error)

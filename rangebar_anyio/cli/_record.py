@@ -39,10 +39,14 @@ def command(backend: str, db: str, replace: bool, quiet: bool, **options: Any) -
 
     Ctrl-C ends it in order, a second one at once. Exit codes as for `stream`.
     """
-    status = standard_error()
+    status, wanted = standard_error(), Wanted(**options)
+    wanted.check(has_store=True)
+    if replace and not wanted.restart:
+        raise click.UsageError("--replace deletes bars from a new start on: it needs --restart")
+
     # Before it has begun Ctrl-C is an end in order as well.
     with failures_on(status, interrupted=0):
-        ended, bars = run_async(_record, Wanted(**options), status, db, replace, quiet, backend=backend)
+        ended, bars = run_async(_record, wanted, status, db, replace, quiet, backend=backend)
 
     if not quiet:
         print_summary(status, ended, bars, db)

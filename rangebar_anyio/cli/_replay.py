@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColum
 
 from .._sources._replay import Replay
 from ._failures import failures_on, standard_error
-from ._options import default_format
+from ._options import default_format, threshold_option
 from ._outputs import FORMATS, BarOutput, open_output
 from ._table import percent
 
@@ -25,15 +25,7 @@ _LISTED_GAPS = 10
 
 @click.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--threshold",
-    "thresholds",
-    type=int,
-    multiple=True,
-    default=(250,),
-    show_default=True,
-    help="Width of the bars in decimal basis points: 250 is 0.25 %. Give it more than once for several.",
-)
+@threshold_option
 @click.option("--symbol", help="Name of the symbol; by default what the file names begin with.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default a table on a terminal, else jsonl.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of the screen.")

@@ -50,10 +50,11 @@ def command(backend: str, db: str | None, form: str | None, output: str | None, 
             "a Parquet file is whole only at its end, so --db would forget bars at a kill: use record, then export"
         )
 
-    status = standard_error()
+    status, wanted = standard_error(), Wanted(**options)
+    wanted.check(has_store=db is not None)
     # Before it has begun Ctrl-C is an end in order as well.
     with failures_on(status, interrupted=0):
-        ended, bars = run_async(_stream, Wanted(**options), status, form, output, quiet, db, backend=backend)
+        ended, bars = run_async(_stream, wanted, status, form, output, quiet, db, backend=backend)
 
     if not quiet:
         print_summary(status, ended, bars, output)

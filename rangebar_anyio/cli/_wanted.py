@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from ._options import source_of, start_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,19 @@ class Wanted:
     restart: bool
     max_bars: int | None
     seconds: float | None
+
+    def check(self, *, has_store: bool) -> None:
+        """Refuse what would be ignored, and what is written as other programs want it.
+
+        Raises:
+            click.UsageError: one of these.
+        """
+        several = next((symbol for symbol in self.symbols if "," in symbol), None)
+        if several is not None:
+            raise click.UsageError(f"separate symbols with spaces: {several.replace(',', ' ').strip()}")
+
+        if self.restart and not has_store:
+            raise click.UsageError("--restart forgets where a database stands: it needs --db")
 
     @property
     def lanes(self) -> list[tuple[str, int]]:

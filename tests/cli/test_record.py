@@ -164,6 +164,10 @@ def test_restart_needs_replace_to_record_ids_again(exchange: Exchange, tmp_path:
     args = ("record", *LANES, "--db", str(db), *exchange.options)
     assert run(*args, "--max-bars", "8").returncode == 0
 
+    alone = run(*args, "--replace")
+    assert alone.returncode == 2
+    assert "it needs --restart" in alone.stderr
+
     refused = run(*args, "--restart")
     assert refused.returncode == 1
     assert "--replace" in refused.stderr
