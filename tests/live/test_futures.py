@@ -81,7 +81,7 @@ async def test_bars_are_those_of_the_tape_in_milliseconds(market: Market) -> Non
     async with SimulatedExchange(
         tape, venue=market.venue, history=100, faults=faults, limits=Limits.none()
     ) as exchange:
-        with anyio.fail_after(25):
+        with anyio.fail_after(100):
             async with stream(market, exchange) as bars:
                 got = [await bars.receive() for _ in wanted]
 
@@ -96,7 +96,7 @@ async def test_a_restart_goes_on_in_milliseconds(market: Market) -> None:
     tape, store = futures_tape(market.symbol), MemoryStore()
     wanted, got = bars_of(in_milliseconds(tape), 250), list[Bar]()
     async with simulated(market, tape, 100) as exchange:
-        with anyio.fail_after(25):
+        with anyio.fail_after(100):
             for most in (3, 20, len(wanted)):
                 async with stream(market, exchange, store=store) as bars:
                     while len(got) < most:
@@ -114,7 +114,7 @@ async def test_a_start_in_time(market: Market) -> None:
     wanted = bars_of(tape, 250, from_id=first)
     start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row.timestamp_us)
     async with simulated(market, tape, 200) as exchange:
-        with anyio.fail_after(25):
+        with anyio.fail_after(100):
             async with stream(market, exchange, start=start) as bars:
                 assert [await bars.receive() for _ in wanted] == wanted
 
@@ -125,7 +125,7 @@ async def test_ids_that_are_no_longer_served_are_an_event_and_counted_on_the_bar
     tape, events = futures_tape(market.symbol), list[StreamEvent]()
     wanted = bars_of(in_milliseconds(tape, without=(1, 60)), 250)
     async with simulated(market, tape, 200, gone(1, 60)) as exchange:
-        with anyio.fail_after(25):
+        with anyio.fail_after(100):
             async with stream(market, exchange, on_event=events.append) as bars:
                 got = [await bars.receive() for _ in wanted]
                 stats = bars.stats
@@ -148,7 +148,7 @@ async def test_by_choice_they_are_raised_after_the_bars_before_them(market: Mark
     policy = replace(CONFIG.policy, on_missing="raise")
     assert isinstance(policy, ReconnectPolicy)
     async with simulated(market, tape, 200, gone(100, 110)) as exchange:
-        with anyio.fail_after(25):
+        with anyio.fail_after(100):
             with pytest.raises(GapUnfillableError, match=f"{market.symbol}.*100.*110"):
                 async with stream(market, exchange, store=store, reconnect=policy) as bars:
                     while True:

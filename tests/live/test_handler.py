@@ -62,7 +62,7 @@ def exchange_of() -> SimulatedExchange:
 
 async def run(handler: BarHandler, exchange: SimulatedExchange, **options: Any) -> None:
     source = BinanceSpot(exchange.ws_url, exchange.rest_url)
-    with anyio.fail_after(25):
+    with anyio.fail_after(100):
         await run_handler(handler, "BTCUSDT", source=source, start=TAPE.trade_ids[0], config=HASTY, **options)
 
 
@@ -125,7 +125,7 @@ async def test_the_example(tmp_path: Path) -> None:
     async with SimulatedExchange(TAPE) as exchange:
         urls = ["--ws-url", exchange.ws_url, "--rest-url", exchange.rest_url]
         command = [sys.executable, "-W", "error", str(EXAMPLE), "BTCUSDT", "--bars", "5", *urls]
-        with anyio.fail_after(50):
+        with anyio.fail_after(150):
             done = await anyio.run_process(command, cwd=tmp_path)
 
     lines = [line for line in done.stdout.decode().splitlines() if not line.startswith("  ")]

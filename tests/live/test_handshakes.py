@@ -31,7 +31,7 @@ async def test_compression_is_not_offered() -> None:
     async with SimulatedExchange(TAPE, history=len(TAPE), limits=Limits.none()) as exchange:
         async with fronted(exchange.ws_url, [look]) as front:
             source = BinanceSpot(ws_url=front.ws_url, rest_url=exchange.rest_url)
-            with anyio.fail_after(25):
+            with anyio.fail_after(100):
                 async with open_stream("BTCUSDT", source=source, start=1000, config=HASTY) as bars:
                     assert [await bars.receive() for _ in WANTED] == WANTED
                     while not heads:

@@ -37,7 +37,7 @@ class Small:
 
 
 async def read_through(source: object, tapes: list[str], wanted: int, config: SessionConfig, **options: object) -> None:
-    with anyio.fail_after(45):
+    with anyio.fail_after(150):
         async with open_stream(tapes, source=source, config=config, **options) as bars:  # type: ignore[arg-type]
             for _ in range(wanted):
                 await bars.receive()

@@ -111,7 +111,7 @@ def reasons(events: list[StreamEvent]) -> list[str]:
 
 
 async def read_through(source: BinanceSpot, **options: Any) -> None:
-    with anyio.fail_after(25):
+    with anyio.fail_after(100):
         async with open_stream("BTCUSDT", source=source, start=TAPE.trade_ids[0], config=HASTY, **options) as bars:
             assert [await bars.receive() for _ in WANTED] == WANTED
 

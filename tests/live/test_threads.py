@@ -131,7 +131,7 @@ async def test_streams_on_three_event_loops_at_once() -> None:
         tape = TAPES[at]
         source = BinanceSpot(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
         wanted = bars_of(tape, 250)
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             async with open_stream(tape.symbol, source=source, start=tape.trade_ids[0], config=HASTY) as bars:
                 assert [await bars.receive() for _ in wanted] == wanted
 

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from tests.packaging.support import run
 
 # The first of these tests builds the library twice over.
-pytestmark = [pytest.mark.tree, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tree, pytest.mark.timeout(600)]
 
 LIBRARIES = (".so", ".dylib", ".dll")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.packaging.support import load_script, run
 
-pytestmark = [pytest.mark.tree, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tree, pytest.mark.timeout(600)]
 
 PIP_INSTALL = ("-m", "pip", "install", "--no-build-isolation", "--no-deps", "--quiet")
 

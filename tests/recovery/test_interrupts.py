@@ -14,10 +14,7 @@ import pytest
 from tests.recovery.house import ROOT
 from tests.recovery.streams import WANTED
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="nothing is interrupted like that there"),
-    pytest.mark.timeout(120),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is interrupted like that there")
 
 # Says the last id of each bar that it was given, as slowly as people do things with bars.
 PROGRAM = """

@@ -13,7 +13,7 @@ from .kills import Failed, Totals, run
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="processes are neither forked nor killed there"),
     # A dozen processes each, on a machine that may be busy.
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 SHORT = Market(trades=1500, history=800, rate=700, faults=10)

@@ -262,7 +262,7 @@ async def test_recorded_bars_never_overlap_and_replace_deletes_them_in_the_same_
     first = before[3].first_agg_trade_id
     wanted = bars_of(TAPE, 250, from_id=first)
     async with stream(exchange, store, restart=True, start=first, **options) as bars:
-        with anyio.fail_after(20), pytest.raises(StoreError, match=r"recorded bars up to id .*--replace"):
+        with anyio.fail_after(100), pytest.raises(StoreError, match=r"recorded bars up to id .*--replace"):
             await record(bars, store)
 
     assert await store.bars(recorder) == before

@@ -153,7 +153,7 @@ def test_a_single_symbol_has_the_whole_share() -> None:
     bench.live(conn, [5_000_000])
     begun = bench.now
 
-    while bench.now < begun + 60:
+    while bench.now < begun + 20:
         for fetch in bench.new(Fetch):
             begin = int(dict(fetch.params)["fromId"])
             bench.answer(fetch, tape(begin, begin + 999))
@@ -161,7 +161,8 @@ def test_a_single_symbol_has_the_whole_share() -> None:
         bench.wait(0.05)
 
     weight = sum(fetch.weight for at, fetch in bench.log if isinstance(fetch, Fetch) and at >= begun)
-    assert 2700 <= weight <= 3000
+    # Five in a hundred of a minute go at once, the rest evenly.
+    assert 990 <= weight <= 150 + 2850 // 3
 
 
 def test_a_gap_waits_while_two_connections_overlap() -> None:

@@ -12,7 +12,7 @@ from anyio.abc import ByteStream
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, RejectConnection, Request, TextMessage
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class PlainClient:

@@ -85,7 +85,7 @@ async def test_every_trade_comes_by_socket_or_rest(dial: Dial, seed: int) -> Non
         async with anyio.create_task_group() as tasks, httpx.AsyncClient(trust_env=False) as http:
             tasks.start_soon(stay_connected, dial, exchange, seen)
 
-            with anyio.fail_after(50):
+            with anyio.fail_after(150):
                 await exchange.wait_finished()
 
                 for tape in MARKET:

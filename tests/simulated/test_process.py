@@ -41,7 +41,7 @@ def test_an_interrupt_ends_it_cleanly(backend: str, number: signal.Signals) -> N
             assert [row["a"] for row in json.load(answer)] == [18, 19]
 
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=100)
 
     assert (process.returncode, out, err) == (0, "1\n", "")
 

@@ -288,7 +288,7 @@ class Stores(RuleBasedStateMachine):
 
 async def _outcome(call: Callable[[CheckpointStore], Any], store: CheckpointStore) -> tuple[Any, Any]:
     try:
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             return None, await call(store)
     except RangeBarError as error:
         return type(error), getattr(replace_store(error), "args", ())

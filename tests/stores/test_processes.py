@@ -271,7 +271,7 @@ anyio.run(main, backend=sys.argv[3])
 @pytest.mark.parametrize("how", ["closed", "left"])
 def test_a_hung_write_does_not_delay_the_end_of_the_process(tmp_path: Path, how: str, backend: str) -> None:
     with running(HANGS, tmp_path / "s.db", how, backend) as process:
-        out, errors = process.communicate(timeout=50)
+        out, errors = process.communicate(timeout=150)
 
     assert process.returncode == 0, errors
     assert ("was left behind" if how == "closed" else "left") in out

@@ -9,7 +9,7 @@ import anyio
 from rangebar_anyio import Bar, BarStream
 
 #: Far above what anything here takes; only a hang lasts so long.
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 async def take(bars: BarStream, count: int) -> list[Bar]:

@@ -34,7 +34,7 @@ def anyio_backend() -> str:
 
 async def run(name: str, exchange: SimulatedExchange, *arguments: str | Path, cwd: Path) -> CompletedProcess[bytes]:
     command: list[Any] = [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *arguments]
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         done = await anyio.run_process(
             [*command, "--ws-url", exchange.ws_url, "--rest-url", exchange.rest_url], cwd=cwd, check=False
         )
@@ -65,7 +65,7 @@ async def test_control_c_ends_it_quietly(name: str, tmp_path: Path) -> None:
             await exchange.wait_until(lambda counters: counters.events_sent > 50)
             process.send_signal(signal.SIGINT)
             assert process.stderr is not None
-            with anyio.fail_after(20):
+            with anyio.fail_after(100):
                 said = [part async for part in process.stderr]
                 code = await process.wait()
 

@@ -37,7 +37,7 @@ def test_what_is_no_position_is_refused(data: bytes) -> None:
 async def test_a_store_keeps_last_id_and_time_and_what_people_read_beside_them() -> None:
     exchange, store = FakeExchange([TAPE], history=20), MemoryStore()
     async with open_stream("BTCUSDT", source=exchange, store=store, start=1000, config=QUICK) as bars:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             bar = [await bars.receive() for _ in range(3)][-1]
 
     (status,) = await store.lanes()
@@ -61,7 +61,7 @@ async def test_only_the_source_reads_the_bytes() -> None:
     position = TradePosition(WANTED[0].last_agg_trade_id, "us")
     await begun(store, exchange, Position(position.to_bytes(), position.agg_trade_id, "line 7"))
     async with open_stream("BTCUSDT", source=exchange, store=store, config=QUICK) as bars:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             assert [await bars.receive() for _ in WANTED[1:]] == WANTED[1:]
 
 
