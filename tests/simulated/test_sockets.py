@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 BTC = "/ws/btcusdt@aggTrade"
 TAPE = generate_tape(400, first_agg_trade_id=0)
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -131,10 +131,10 @@ async def test_futures(http: httpx.AsyncClient, venue: Any, root: str) -> None:
 
 
 async def test_at_a_pace_no_trade_is_late_or_lost(dial: Any) -> None:
-    async with SimulatedExchange(TAPE, pace=Pace(trades_per_s=4_000), starts="at-once") as exchange:
+    async with by_hand(pace=Pace(trades_per_s=4_000)) as exchange:
         async with dial(exchange.ws_url + BTC) as client:
-            received = ids(await client.texts(10))
-            assert received == list(range(received[0], received[0] + 10))
+            exchange.start()
+            assert ids(await client.texts(400)) == list(range(400))
             await exchange.wait_finished()
             assert exchange.position == 400
 
@@ -151,13 +151,19 @@ async def test_pausing_and_publishing_by_hand(dial: Any) -> None:
 # Manners.
 
 
-async def test_pings_are_answered_by_a_client_with_manners(http: httpx.AsyncClient) -> None:
+async def test_pings_are_answered_by_a_client_with_manners(dial: Any) -> None:
     limits = replace(Limits(), ping_interval_s=0.01, pong_timeout_s=WAIT_S, messages_per_s=1e9)
 
+    # Not httpx-ws: it fails where a ping comes while it closes.
     async with by_hand(limits=limits) as exchange:
-        async with websocket(exchange.ws_url + BTC, http, keepalive_ping_interval_seconds=None):
+        async with dial(exchange.ws_url + BTC) as client:
+            for _ in range(5):
+                ping = await client.next()
+                assert isinstance(ping, Ping)
+                await client.send(ping.response())
+
             with anyio.fail_after(WAIT_S):
-                await exchange.wait_until(lambda counters: counters.pongs_matched >= 5)
+                await exchange.wait_until(lambda counters: counters.pongs_matched == 5)
 
     assert exchange.counters.pongs_unasked == 0
     assert exchange.counters.limit_violations == 0
@@ -178,7 +184,7 @@ async def test_a_ping_carries_a_payload_and_without_its_pong_the_connection_ends
 
 @pytest.mark.parametrize("event", [Ping(payload=b"p"), Pong(payload=b"p"), TextMessage(data="{}")])
 async def test_too_many_messages_disconnect(dial: Any, event: Any) -> None:
-    async with by_hand() as exchange, dial(exchange.ws_url + BTC) as client:
+    async with by_hand(clock=lambda: 30.0) as exchange, dial(exchange.ws_url + BTC) as client:
         for _ in range(6):
             await client.send(event)
 
