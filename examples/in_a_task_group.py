@@ -37,4 +37,7 @@ if __name__ == "__main__":
     parser.add_argument("--ws-url", help="another server than the exchange's")
     parser.add_argument("--rest-url")
     wanted = parser.parse_args()
-    anyio.run(main, BinanceSpot(wanted.ws_url, wanted.rest_url), wanted.seconds)
+    try:
+        anyio.run(main, BinanceSpot(wanted.ws_url, wanted.rest_url), wanted.seconds)
+    except KeyboardInterrupt:
+        pass

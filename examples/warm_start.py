@@ -11,6 +11,12 @@ import anyio
 from rangebar_anyio import BinanceSpot, open_stream
 
 
+def aware(text: str) -> datetime:
+    """Read a time; one without a zone is in UTC, as the exchange's own are."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
 async def main(since: datetime, store: str, source: BinanceSpot, most: int | None) -> None:
     seen = 0
     async with open_stream("BTCUSDT", threshold_dbps=250, source=source, store=store, start=since) as bars:
@@ -23,7 +29,7 @@ async def main(since: datetime, store: str, source: BinanceSpot, most: int | Non
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--since", type=datetime.fromisoformat, default=datetime.now(UTC) - timedelta(hours=1))
+    parser.add_argument("--since", type=aware, default=datetime.now(UTC) - timedelta(hours=1))
     parser.add_argument("--store", default="warm-start.db")
     parser.add_argument("--bars", type=int, help="end after so many")
     parser.add_argument("--ws-url", help="another server than the exchange's")
