@@ -12,6 +12,7 @@ __all__ = ("ArchiveRows", "Batch", "RowTotals")
 
 _TICKS = 8192
 _GAPS = 64
+_BINARY = 16
 #: Gaps that are kept to be listed; all are counted.
 _LISTED = 1000
 
@@ -130,13 +131,11 @@ class ArchiveRows:
 
     def _refused(self, path: str, line: int, data: bytes) -> ArchiveError:
         progress = self._progress
-        text = data[: progress.error_text_len].decode("utf-8", "backslashreplace")
+        text = _excerpt(data[: progress.error_text_len])
         name = ffi.string(progress.error_column_name).decode()
         phrase = ffi.string(progress.error_phrase).decode()
         where = f"column {progress.error_column} ({name}): " if progress.error_column else ""
-        return ArchiveError(
-            path, f"line {line}, {where}{phrase}: {text!r}", "download the file again, or mend the line"
-        )
+        return ArchiveError(path, f"line {line}, {where}{phrase}: {text}", "download the file again, or mend the line")
 
     def _restarted(self, path: str, tick: CData) -> ArchiveError:
         problem = (
@@ -144,3 +143,9 @@ class ArchiveRows:
             "which has a higher id: ids begin anew, so these rows are not of one tape"
         )
         return ArchiveError(path, problem, "replay one symbol of one market at a time")
+
+
+def _excerpt(data: bytes) -> str:
+    """Show a line for people; of one that is no text, a few bytes show as much as all of them."""
+    text = data.decode("utf-8", "backslashreplace")
+    return repr(text) if text.isprintable() and b"\0" not in data else f"{data[:_BINARY]!r}..., which is no text"

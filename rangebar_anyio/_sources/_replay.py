@@ -29,7 +29,7 @@ class Replay:
     def __init__(self, paths: Sequence[str], thresholds_dbps: Sequence[int], *, symbol: str | None = None) -> None:
         self._archives = [Archive(path) for path in paths]
         self._rows = ArchiveRows()
-        name = symbol if symbol is not None else _common_symbol(self._archives)
+        self.symbol = name = symbol if symbol is not None else _common_symbol(self._archives)
         ordered = sorted(set(thresholds_dbps))
         self._processors = [RangeBarProcessor(threshold, symbol=name) for threshold in ordered]
 

@@ -143,6 +143,11 @@ def _summary(status: Console, replay: Replay, counts: dict[int, int], seconds: f
     bars = ", ".join(f"{count:,} at {percent(threshold)}" for threshold, count in sorted(counts.items())) or "none"
     rate = f" ({totals.trades / seconds / 1e6:.1f} M a second)" if seconds > 0.001 else ""
     status.print(f"[bold]{totals.trades:,}[/] trades in {seconds:.2f} s{rate}; closed bars: [bold]{bars}[/]")
+    if not replay.symbol:
+        status.print(
+            "[yellow]no symbol:[/] the file's name begins with none, so the bars have none; say it with --symbol"
+        )
+
     if checked:
         status.print(f"checksums: {checked} right")
 

@@ -107,7 +107,8 @@ def open_screen(console: Console, lanes: Sequence[tuple[str, int]], *, quiet: bo
         yield Screen()
         return
 
-    if not (live and console.is_terminal):
+    # A terminal that cannot move its cursor gets the log instead of nothing.
+    if not (live and console.is_terminal) or console.is_dumb_terminal:
         log = LogScreen(console)
         with _warnings_to(log):
             yield log

@@ -28,6 +28,7 @@ _QUIET_S = 3.0
 _ANSWER_S = 20.0
 _TOO_LATE_US = 3_600_000_000
 _LONGEST_METER = 16
+_SHORTEST_METER = 11
 _PRICE_WIDTH = 12
 _SYMBOL_WIDTH = 10
 _LABEL_WIDTH = 9
@@ -255,17 +256,17 @@ def _progress(forming: Bar | None, threshold: int, width: int) -> Text:
     lower, upper = (_price(_rounded(forming.open * (1 + sign * reach))) for sign in (-1, 1))
     lower, upper = f"{lower:>{_LABEL_WIDTH}}", f"{upper:<{_LABEL_WIDTH}}"
     labels = len(lower) + len(upper) + 2
-    tail = Text(
-        f" {share:>+5.0%} {forming.individual_trade_count:>7,} trades {compact(forming.volume):>9}", style="dim"
-    )
-    room = width - labels - tail.cell_len
-    if room < 11:
-        # A narrow screen: the meter alone.
-        return meter(share, max(3, min(_LONGEST_METER, (width - 1) // 2)))
+    so_far = f" {share:>+5.0%}"
+    more = f" {forming.individual_trade_count:>7,} trades {compact(forming.volume):>9}"
+    for tail in (so_far + more, so_far):
+        room = width - labels - len(tail)
+        if room >= _SHORTEST_METER:
+            line = Text(f"{lower} ", style="dim") + meter(share, min(_LONGEST_METER, (room - 1) // 2))
+            line.append(f" {upper}{tail}", style="dim")
+            return line
 
-    line = Text(f"{lower} ", style="dim") + meter(share, min(_LONGEST_METER, (room - 1) // 2))
-    line.append(f" {upper}", style="dim")
-    return line + tail
+    # A narrow screen: the meter alone.
+    return meter(share, max(3, min(_LONGEST_METER, (width - 1) // 2)))
 
 
 def meter(share: float, half: int) -> Text:

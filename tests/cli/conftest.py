@@ -102,14 +102,14 @@ def keys(text: str) -> list[tuple[object, ...]]:
     return [tuple(json.loads(line, parse_float=Decimal)[name] for name in names) for line in text.splitlines()]
 
 
-def in_terminal(columns: int, *args: tuple[str, ...]) -> tuple[str, int]:
+def in_terminal(columns: int, *args: tuple[str, ...], term: str = "xterm-256color") -> tuple[str, int]:
     """Run a command on a pseudo-terminal, and give what was on its screen and the exit code."""
     main_end, their_end = pty.openpty()
     fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     command = [*COMMAND, *(arg for some in args for arg in some)]
     with subprocess.Popen(
-        command, stdin=their_end, stdout=their_end, stderr=their_end, env={**environment, "TERM": "xterm-256color"}
+        command, stdin=their_end, stdout=their_end, stderr=their_end, env={**environment, "TERM": term}
     ) as process:
         os.close(their_end)
         screen = read_all(main_end)

@@ -315,6 +315,24 @@ def test_a_bad_row_is_named_by_line_column_and_text(tmp_path: Path, row: str, co
     assert row in done.stderr
 
 
+def test_a_file_of_bytes_is_not_shown_whole(tmp_path: Path) -> None:
+    path = tmp_path / "AUSDT-x.csv"
+    path.write_bytes(bytes(range(256)) * 20)
+
+    done = replay(str(path))
+
+    assert done.returncode == 2
+    assert "which is no text" in done.stderr
+    assert len(done.stderr) < 300
+
+
+def test_bars_without_a_symbol_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "renamed.csv", rows(30))
+
+    assert "say it with --symbol" in replay(path).stderr
+    assert "no symbol" not in replay(path, "--symbol", "AUSDT").stderr
+
+
 def test_a_failure_leaves_no_file_behind(tmp_path: Path) -> None:
     path = tmp_path / "AUSDT-x.csv"
     path.write_text("".join(map(spot, rows(300))) + "rubbish\n")

@@ -69,6 +69,15 @@ def test_a_lane_shows_its_price_and_the_two_prices_that_close_the_bar() -> None:
     assert "3 trades" in lane
 
 
+def test_a_screen_of_80_columns_keeps_the_prices_and_how_far_it_is() -> None:
+    (lane, _) = lines(Stream("60000", "60120.25", "60300"), width=79)
+
+    assert "59400.00 " in lane
+    assert " 60600.00" in lane
+    assert lane.endswith("+50%")
+    assert "┼━━" in lane
+
+
 def test_before_the_first_trade_it_says_so() -> None:
     lane, whole = lines(Stream(connections=0))
     assert "waiting for a trade" in lane

@@ -295,3 +295,15 @@ def test_a_terminal_gets_a_table_and_status_lines(exchange: Exchange, columns: i
         assert "closed at (UTC)" in screen
         assert "gaps filled" in screen
         assert "Ctrl-C ends" in screen
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_log_lines(exchange: Exchange) -> None:
+    screen, code = in_terminal(
+        100,
+        ("stream", "BTCUSDT", "--threshold", "250", "--start", "0", "--max-bars", "3", *exchange.options),
+        term="dumb",
+    )
+
+    assert code == 0
+    assert "connection 1 is open for 1 symbol" in screen
+    assert "\x1b[?25l" not in screen
