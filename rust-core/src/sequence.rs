@@ -96,6 +96,8 @@ pub struct Sequence {
     pub gap_told: bool,
     /// Whether the page at hand is for this sequence and has not stopped it.
     pub is_on_page: bool,
+    /// The last answer whose refused and unlike rows were told.
+    pub told_answer: Option<u64>,
     /// Ticket of the last gap event.
     pub gap_ticket: Option<u64>,
     /// Ticket of the last evidence of an id that is not served.
@@ -123,6 +125,7 @@ impl Sequence {
             is_fetching: false,
             gap_told: false,
             is_on_page: false,
+            told_answer: None,
             gap_ticket: None,
             skip_ticket: None,
             restart_ticket: None,

@@ -1,5 +1,7 @@
 //! The body of one answer to `aggTrades`: an array of trades without a symbol.
 
+use core::ops::Range;
+
 use super::cursor::Cursor;
 use super::trade::{TradeFields, quick_trade};
 use super::types::{Field, PageTrade, Reject, RowError};
@@ -24,6 +26,7 @@ pub fn page_trades(body: &[u8]) -> PageReader<'_> {
     PageReader {
         cursor: Cursor::new(body),
         place: Place::Start,
+        row_from: 0,
     }
 }
 
@@ -39,6 +42,7 @@ enum Place {
 pub struct PageReader<'a> {
     cursor: Cursor<'a>,
     place: Place,
+    row_from: usize,
 }
 
 impl Iterator for PageReader<'_> {
@@ -55,6 +59,7 @@ impl Iterator for PageReader<'_> {
         match has_row {
             Ok(true) => {
                 self.place = Place::BehindRow;
+                self.row_from = self.cursor.at();
                 let row = self.quick_row();
                 Some(row.map_or_else(|| self.read_row(), Ok))
             }
@@ -69,6 +74,11 @@ impl Iterator for PageReader<'_> {
 }
 
 impl<'a> PageReader<'a> {
+    /// Where the row given last lies in the body.
+    pub fn row(&self) -> Range<usize> {
+        self.row_from..self.cursor.at()
+    }
+
     /// Up to the first row, if there is one.
     fn open(&mut self) -> Result<bool, Reject> {
         self.cursor.skip_blank();

@@ -139,7 +139,7 @@ impl Core {
                 symbol.info.live_trades += 1;
                 self.taken += 1;
                 if let Err(reason) = outcome {
-                    self.reject_row(symbol_id, live.tick.agg_trade_id, reason, b"");
+                    self.reject_row(symbol_id, live.tick.agg_trade_id, reason);
                 }
                 Offered::Taken
             }
@@ -161,7 +161,7 @@ impl Core {
         };
         symbol.remember(taken);
         if let Err(reason) = outcome {
-            self.reject_row(symbol_id, taken.tick.agg_trade_id, reason, b"");
+            self.reject_row(symbol_id, taken.tick.agg_trade_id, reason);
         }
     }
 

@@ -215,7 +215,7 @@ impl Feed {
     /// When the page is not complete, the same answer is to be offered again after bars were popped. An error means that
     /// nothing of the answer was taken.
     pub fn backfill(&mut self, symbol: u32, from_id: i64, body: &[u8]) -> Result<Page, FeedError> {
-        self.rows.read(body)?;
+        self.rows.read(from_id, body)?;
         let page = self.core.take_page(symbol, from_id, &self.rows, body);
         self.rows.shrink();
         page

@@ -1,10 +1,14 @@
 //! REST answers: read whole, then offered row by row to the sequences that they are evidence for.
 
+use core::hash::Hasher as _;
+use core::ops::Range;
+
 use super::event::{Event, Refusal};
 use super::intake::{Core, Drained, is_plausible};
+use super::symbol::NameHasher;
 use super::values::{FeedError, Page};
-use crate::decode::page_trades;
-use crate::sequence::{Sequence, UnitTick, Verdict};
+use crate::decode::{PageTrade, page_trades};
+use crate::sequence::{UnitTick, Verdict};
 
 /// The largest answer that is read, in bytes; a thousand rows have less than 256 KiB.
 pub const MAX_PAGE_BYTES: usize = 16 << 20;
@@ -17,48 +21,84 @@ const KEPT_ROWS: usize = 2_000;
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     trades: Vec<UnitTick>,
-    /// Id, reason and place of rows that are no trades.
-    refused: Vec<(i64, Refusal, core::ops::Range<usize>)>,
+    /// Rows that are no trades.
+    refused: Vec<RefusedRow>,
+}
+
+#[derive(Debug)]
+struct RefusedRow {
+    /// Its own, or else the first that it may have: nobody is to wait for a row without being told of it.
+    id: i64,
+    has_id: bool,
+    reason: Refusal,
+    /// Its place in the answer.
+    text: Range<usize>,
 }
 
 impl Rows {
-    /// Reads all rows or says why the answer is none.
-    pub(super) fn read(&mut self, body: &[u8]) -> Result<(), FeedError> {
+    /// Reads all rows of the answer to `fromId = from_id` or says why it is none.
+    pub(super) fn read(&mut self, from_id: i64, body: &[u8]) -> Result<(), FeedError> {
         self.trades.clear();
         self.refused.clear();
         if body.len() > MAX_PAGE_BYTES {
             return Err(FeedError::Page);
         }
-        let mut last_id = 0;
-        for row in page_trades(body) {
+        let mut last_id = None;
+        let mut rows = page_trades(body);
+        while let Some(row) = rows.next() {
+            if self.refused.len() >= MAX_REFUSED {
+                return Err(FeedError::Page);
+            }
             match row {
-                Err(row) if row.fatal || self.refused.len() >= MAX_REFUSED => {
-                    return Err(FeedError::Page);
-                }
-                Err(row) => self.refused.push((
-                    row.agg_trade_id.unwrap_or(last_id),
-                    Refusal::Text(row.reason),
-                    row.text,
-                )),
+                Err(row) if row.fatal => return Err(FeedError::Page),
+                Err(row) => self.refused.push(RefusedRow {
+                    id: row
+                        .agg_trade_id
+                        .unwrap_or_else(|| last_id.map_or(from_id, |id: i64| id.saturating_add(1))),
+                    has_id: row.agg_trade_id.is_some(),
+                    reason: Refusal::Text(row.reason),
+                    text: row.text,
+                }),
                 Ok(row) => {
                     let id = row.tick.agg_trade_id;
                     // A descending row would make those between look missing.
-                    if id < last_id {
+                    if last_id.is_some_and(|last| id < last) {
                         return Err(FeedError::PageOrder);
                     }
-                    last_id = id;
-                    if is_plausible(&row.tick) {
-                        self.trades.push(UnitTick {
-                            tick: row.tick,
-                            unit: row.unit,
-                        });
-                    } else {
-                        self.refused.push((id, Refusal::Implausible, 0..0));
-                    }
+                    last_id = Some(id);
+                    self.sort(row, rows.row());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Puts a row that is a trade where it belongs by its numbers.
+    fn sort(&mut self, row: PageTrade, text: Range<usize>) {
+        let PageTrade { tick, unit } = row;
+        if is_plausible(&tick) {
+            self.trades.push(UnitTick { tick, unit });
+        } else {
+            self.refused.push(RefusedRow {
+                id: tick.agg_trade_id,
+                has_id: true,
+                reason: Refusal::Implausible,
+                text,
+            });
+        }
+    }
+
+    /// Tells answers apart, as far as there is anything to tell of them.
+    fn digest(&self, from_id: i64, body: &[u8]) -> u64 {
+        let last_id = self.trades.last().map_or(-1, |row| row.tick.agg_trade_id);
+        let mut hasher = NameHasher::default();
+        hasher.write_i64(from_id);
+        hasher.write_i64(last_id);
+        hasher.write_usize(body.len());
+        for row in &self.refused {
+            hasher.write(body.get(row.text.clone()).unwrap_or_default());
+        }
+        hasher.finish()
     }
 
     fn page(&self) -> Page {
@@ -100,7 +140,7 @@ impl Core {
             return Err(FeedError::Unit);
         }
         let Some(last_id) = page.last_id else {
-            self.report_refused(symbol_id, from_id, rows, body);
+            self.report(symbol_id, from_id, rows, body);
             page.is_complete = true;
             return Ok(page);
         };
@@ -109,8 +149,7 @@ impl Core {
             return Ok(page);
         }
         self.choose_sequences(symbol_id, from_id, last_id);
-        self.report_refused(symbol_id, from_id, rows, body);
-        self.compare_with_held(symbol_id, rows);
+        self.report(symbol_id, from_id, rows, body);
         for row in &rows.trades {
             match self.offer_row(symbol_id, row) {
                 Row::Taken => page.taken += 1,
@@ -140,37 +179,59 @@ impl Core {
         }
     }
 
-    /// Tells of refused rows that a sequence still waits for.
-    fn report_refused(&mut self, symbol_id: u32, from_id: i64, rows: &Rows, body: &[u8]) {
-        let symbol = self.symbols.get(symbol_id as usize);
-        let lowest = symbol.and_then(|symbol| {
-            let expected = symbol.sequences.iter().filter_map(Sequence::expected);
-            expected.filter(|&id| id >= from_id).min()
-        });
-        let Some(lowest) = lowest else {
+    /// Tells once of each answer what is wrong with its rows.
+    fn report(&mut self, symbol_id: u32, from_id: i64, rows: &Rows, body: &[u8]) {
+        let Some(symbol) = self.symbols.get_mut(symbol_id as usize) else {
             return;
         };
-        for (id, reason, text) in &rows.refused {
-            if *id >= lowest {
-                let text = body.get(text.clone()).unwrap_or_default();
-                self.reject_row(symbol_id, *id, *reason, text);
-            }
+        let sequences = symbol.sequences.iter_mut();
+        let asked = sequences.filter(|s| s.expected() >= Some(from_id));
+        let Some(lowest) = asked.min_by_key(|sequence| sequence.expected()) else {
+            return;
+        };
+        let answer = Some(rows.digest(from_id, body));
+        if lowest.told_answer == answer {
+            return;
+        }
+        lowest.told_answer = answer;
+        let expected = lowest.expected().unwrap_or(from_id);
+        self.report_refused(symbol_id, expected, rows, body);
+        self.compare(symbol_id, rows);
+    }
+
+    /// Tells of refused rows from `expected` on; those whose id cannot be read are one event.
+    fn report_refused(&mut self, symbol_id: u32, expected: i64, rows: &Rows, body: &[u8]) {
+        let is_awaited = |row: &&RefusedRow| row.id >= expected;
+        let awaited = rows.refused.iter().filter(is_awaited);
+        let (named, nameless): (Vec<_>, Vec<_>) = awaited.partition(|row| row.has_id);
+        let one_each = named.into_iter().map(|row| (row, 1));
+        let together = nameless.first().map(|&row| (row, nameless.len() as u64));
+        for (row, count) in one_each.chain(together) {
+            let text = body.get(row.text.clone()).unwrap_or_default();
+            self.reject_rows(symbol_id, row.id, row.reason, text, count);
         }
     }
 
-    /// Where a held trade and a row are two copies of one id, compares them; the held one came first and stays.
-    fn compare_with_held(&mut self, symbol_id: u32, rows: &Rows) {
+    /// Compares rows with other copies of their ids: the held ones, the last trade taken, the row before.
+    fn compare(&mut self, symbol_id: u32, rows: &Rows) {
         let Some(symbol) = self.symbols.get(symbol_id as usize) else {
             return;
         };
-        let on_page = |s: &&Sequence| s.is_on_page && s.held() > 0;
+        let sequences = symbol.sequences.iter();
+        let holding: Vec<_> = sequences
+            .filter(|sequence| sequence.is_on_page && sequence.held() > 0)
+            .collect();
+        let mut before = None;
         let mut unlike = Vec::new();
-        for sequence in symbol.sequences.iter().filter(on_page) {
-            for row in &rows.trades {
-                let held = sequence.held_copy(row.tick.agg_trade_id);
-                if held.is_some_and(|held| held.differs(row)) {
-                    unlike.push(row.tick.agg_trade_id);
-                }
+        for row in &rows.trades {
+            let id = row.tick.agg_trade_id;
+            let served = before.replace(row);
+            let taken = symbol.last.as_ref();
+            let same = |copy: &&UnitTick| copy.tick.agg_trade_id == id;
+            let held = holding.iter().filter_map(|sequence| sequence.held_copy(id));
+            let mut copies = held.chain(served.into_iter().chain(taken).filter(same));
+            if copies.any(|copy| copy.differs(row)) {
+                unlike.push(id);
             }
         }
         for id in unlike {
@@ -216,10 +277,7 @@ impl Core {
                 self.take_at(symbol_id, at, row);
                 Row::Taken
             }
-            Verdict::Duplicate => {
-                self.compare_with_last(symbol_id, row);
-                Row::Known
-            }
+            Verdict::Duplicate => Row::Known,
             Verdict::Restarted => {
                 self.tell_restart(symbol_id, at, &row.tick);
                 Row::Known

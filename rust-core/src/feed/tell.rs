@@ -73,26 +73,38 @@ impl Core {
         }
     }
 
-    /// Queues that a trade was refused for good or a row as a whole.
-    pub(super) fn reject_row(&mut self, symbol_id: u32, id: i64, reason: Refusal, text: &[u8]) {
+    /// Queues that a trade was refused for good.
+    pub(super) fn reject_row(&mut self, symbol_id: u32, id: i64, reason: Refusal) {
+        self.reject_rows(symbol_id, id, reason, b"", 1);
+    }
+
+    /// Queues that rows were refused, of which `text` is the first.
+    pub(super) fn reject_rows(
+        &mut self,
+        symbol_id: u32,
+        id: i64,
+        reason: Refusal,
+        text: &[u8],
+        rows: u64,
+    ) {
         let Some(symbol) = self.symbols.get_mut(symbol_id as usize) else {
             return;
         };
-        symbol.info.refused += 1;
-        self.refused += 1;
+        symbol.info.refused += rows;
+        self.refused += rows;
         if symbol.rejected.has_room(&self.events) {
             let ticket = self.events.push(Event::TradeRejected {
                 symbol: symbol_id,
                 id,
                 reason,
-                count: 1,
+                count: rows,
                 text: excerpt(text),
             });
             symbol.rejected.use_one(ticket);
         } else if let Some(Event::TradeRejected { count, .. }) =
             self.events.find(symbol.rejected.last())
         {
-            *count += 1;
+            *count += rows;
         }
     }
 }

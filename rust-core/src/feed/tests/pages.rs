@@ -167,6 +167,95 @@ fn a_row_that_is_no_trade_counts_as_not_served() {
     assert_eq!(bench.events(), []);
 }
 
+/// Rows that were refused, as events tell it: id, count and text.
+fn rejected(events: &[Event]) -> Vec<(i64, u64, String)> {
+    let told = events.iter().filter_map(|event| match event {
+        Event::TradeRejected {
+            id, count, text, ..
+        } => Some((*id, *count, String::from_utf8_lossy(text).into_owned())),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn rows_whose_id_cannot_be_read_are_one_event() {
+    let first = r#"{"a":null,"p":"1"}"#;
+    let good = |id| page_of([id]).replace(['[', ']'], "");
+    for (from_id, body, id, count) in [
+        // At the head, behind a known row, behind a taken one, alone.
+        (10, format!("[{first},{}]", good(11)), 10, 1),
+        (9, format!("[{},{first},{}]", good(9), good(11)), 10, 1),
+        (10, format!("[{},{first},{}]", good(10), good(12)), 11, 1),
+        (10, format!("[{first}]"), 10, 1),
+        (10, format!("[{first},7,{},{{}}]", good(12)), 10, 3),
+    ] {
+        let mut bench = Bench::roomy();
+        bench.lane(250, Some(9));
+        assert_eq!(bench.page(from_id, &body).refused as u64, count, "{body}");
+        let told = rejected(&bench.events());
+        assert_eq!(told, [(id, count, first.to_owned())], "{body}");
+        assert_eq!(bench.symbol_info().refused, count, "{body}");
+    }
+}
+
+#[test]
+fn an_answer_that_waits_for_room_tells_once_what_is_wrong_with_it() {
+    let mut bench = Bench::with(1, 100);
+    let added = bench.lane(20, Some(9));
+    bench.feed.begin_fetch(added.sequence).unwrap();
+    bench.live(60);
+    let other = |id| Tick {
+        quantity_e8: 5,
+        ..trade(id)
+    };
+    let mut ticks: Vec<Tick> = (10..=100).map(trade).collect();
+    // A second copy of what was taken, and of what is held.
+    ticks.insert(31, other(40));
+    ticks[51] = other(60);
+    let body = page(&ticks).replace(&decimal(trade(100).price_e8), "-1");
+    let mut events = Vec::new();
+    let mut offers = 1;
+    while !bench.page(10, &body).is_complete {
+        offers += 1;
+        bench.feed.pop_bar();
+        events.extend(bench.events());
+    }
+    events.extend(bench.events());
+    assert!(offers > 20, "{offers}");
+    let told = rejected(&events);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].0, told[0].1), (100, 1));
+    assert_eq!(bench.symbol_info().refused, 1);
+    let differ = events.iter().filter_map(|event| match event {
+        Event::TradesDiffer { id, count, .. } => Some((*id, *count)),
+        _ => None,
+    });
+    assert_eq!(differ.collect::<Vec<_>>(), [(40, 2)]);
+    // The same answer goes on behind what is missing, and says nothing new.
+    bench.feed.declare_missing(added.sequence, 100).unwrap();
+    bench.page(10, &body);
+    assert_eq!(rejected(&bench.events()), []);
+    // Another one does.
+    bench.page(101, r#"[{"a":101}]"#);
+    assert_eq!(rejected(&bench.events()).len(), 1);
+}
+
+#[test]
+fn an_implausible_row_is_quoted() {
+    let mut bench = Bench::roomy();
+    bench.lane(250, Some(9));
+    let huge = Tick {
+        last_trade_id: 1 << 60,
+        ..trade(11)
+    };
+    let body = page(&[trade(10), huge, trade(12)]);
+    assert_eq!(bench.page(10, &body).refused, 1);
+    let told = rejected(&bench.events());
+    assert_eq!((told[0].0, told[0].1), (11, 1));
+    assert!(told[0].2.starts_with(r#"{"a":11,"p":""#), "{told:?}");
+}
+
 #[test]
 fn a_thousand_refused_rows_are_a_bounded_number_of_events() {
     let mut bench = Bench::roomy();
