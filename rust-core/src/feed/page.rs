@@ -12,8 +12,8 @@ use crate::sequence::{UnitTick, Verdict};
 
 /// The largest answer that is read, in bytes; a thousand rows have less than 256 KiB.
 pub const MAX_PAGE_BYTES: usize = 16 << 20;
-/// Rows without a trade in them after which an answer is no page of trades.
-const MAX_REFUSED: usize = 10_000;
+/// Rows of an answer, ten times what an exchange serves: more are no page of trades.
+pub(super) const MAX_ROWS: usize = 10_000;
 /// Room for rows that is kept between pages.
 const KEPT_ROWS: usize = 2_000;
 
@@ -46,7 +46,7 @@ impl Rows {
         let mut last_id = None;
         let mut rows = page_trades(body);
         while let Some(row) = rows.next() {
-            if self.refused.len() >= MAX_REFUSED {
+            if self.trades.len() + self.refused.len() >= MAX_ROWS {
                 return Err(FeedError::Page);
             }
             match row {

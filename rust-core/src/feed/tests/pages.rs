@@ -1,6 +1,7 @@
 //! REST as the second witness.
 
 use super::*;
+use crate::feed::page::MAX_ROWS;
 
 #[test]
 fn a_page_fills_the_gap_and_raises_what_rest_knows() {
@@ -254,6 +255,23 @@ fn an_implausible_row_is_quoted() {
     let told = rejected(&bench.events());
     assert_eq!((told[0].0, told[0].1), (11, 1));
     assert!(told[0].2.starts_with(r#"{"a":11,"p":""#), "{told:?}");
+}
+
+#[test]
+fn an_answer_of_too_many_rows_is_no_page() {
+    let mut bench = Bench::roomy();
+    bench.lane(250, Some(-1));
+    let rows = i64::try_from(MAX_ROWS).unwrap();
+    let huge = |id| Tick {
+        last_trade_id: 1 << 60,
+        ..trade(id)
+    };
+    let refused: Vec<Tick> = (0..=rows).map(huge).collect();
+    for body in [page_of(0..=rows), page(&refused)] {
+        let outcome = bench.feed.backfill(bench.symbol, 0, body.as_bytes());
+        assert_eq!(outcome, Err(FeedError::Page));
+    }
+    assert_eq!(bench.page(0, &page_of(0..rows)).taken, MAX_ROWS);
 }
 
 #[test]
