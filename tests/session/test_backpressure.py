@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from rangebar_anyio._events import Disconnected, GapFound, ReaderAway, ReaderBack, Stalled
+from rangebar_anyio._feed import Feed
+from rangebar_anyio._feed_values import PageResult
 from rangebar_anyio._session import Connect, Disconnect, Fetch, SaveSnapshots, SendText
 from tests.feed.wire import event, frame, offline, row, tape
 from tests.session.bench import Bench, from_ids, lane, symbols_of
@@ -345,6 +347,27 @@ def test_a_page_that_waits_for_room_is_offered_again() -> None:
     assert not bench.session.is_paused
     assert bench.expected() == 401
     assert bench.told(Disconnected) == []
+
+
+def test_what_waits_is_offered_again_when_half_of_the_queue_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is read from its first row each time: for every bar that would be most of what a catch-up costs."""
+    offers = 0
+    backfill = Feed.backfill
+
+    def counted(feed: Feed, symbol: int, from_id: int, body: bytes) -> PageResult:
+        nonlocal offers
+        offers += 1
+        return backfill(feed, symbol, from_id, body)
+
+    monkeypatch.setattr(Feed, "backfill", counted)
+    bench = Bench([lane("X", 5)], bar_capacity=20)
+    bench.answer(bench.one(Fetch), tape(100, 1000))
+    assert bench.session.is_paused
+    bars = [bar for _, bar in bench.bars()]
+    assert bars == offline(tape(100, 1000), 5, 99)
+    assert len(bars) > 100
+    assert offers <= 2 + len(bars) // 10
+    assert not bench.session.is_paused
 
 
 def test_missing_trades_wait_for_room_like_any_other() -> None:

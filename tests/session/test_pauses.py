@@ -36,7 +36,8 @@ def test_the_bar_buffer_is_for_the_whole_stream_and_a_trade_is_atomic(room: int,
                 bench.session.pop(bench.now)
                 seen = max(seen, bench.session.bars_waiting)
 
-    assert seen == most
+    # The last places may stay free: a trade needs room for a bar of every lane of its symbol.
+    assert most - len(thresholds) < seen <= most
 
     for place, each in enumerate(lanes):
         assert [bar for at, bar in bars if at == place] == offline(tape(100, 399), each.threshold_dbps, 99)
