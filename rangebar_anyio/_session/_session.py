@@ -236,7 +236,7 @@ class Session:
         self.bars_waiting -= 1
 
         if self._core.is_paused and not self._core.is_ended:
-            # What waits for room is looked at from its beginning: not for every bar, but when half of the queue is free.
+            # What waits for room is read from its beginning: not for every bar, but when half of the queue is free.
             if self.bars_waiting > self._feed.bar_capacity // 2:
                 return False
 
