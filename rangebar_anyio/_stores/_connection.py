@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rangebar_anyio._errors import StoreError
 
-from . import _schema
+from . import _files, _schema
 
 # A full check reads the whole file; above this size only the lanes' own tables are read before the first write.
 _FULL_CHECK_BYTES = 256 * 2**20
@@ -31,17 +31,18 @@ _REMEDIES = {
 _CHECKED_TABLES = ("claims", "positions", "segments", "snapshots")
 
 
-def writer_connection(path: str) -> sqlite3.Connection:
-    """Open a store for writing, made or migrated if need be; raises ``StoreError`` and has then written nothing.
+def writer_connection(path: str) -> tuple[sqlite3.Connection, _files.Identity]:
+    """Open a store for writing, made or migrated if need be, and say which file that is.
 
-    The lock must be held. A damaged file, a file of another program and a store of a newer program are refused
-    before anything is written.
+    Raises ``StoreError`` and has then written nothing. The lock must be held. A damaged file, a file of another program
+    and a store of a newer program are refused before anything is written.
     """
     if os.path.exists(path) and os.path.getsize(path) > 0:
         _inspect(path)
     else:
         _create(path)
 
+    file = _files.identity(path)
     db = _connect(f"{_uri(path)}?mode=rw")
     try:
         db.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -49,17 +50,21 @@ def writer_connection(path: str) -> sqlite3.Connection:
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
         if version < _schema.SCHEMA_VERSION:
             _schema.migrate(db, version)
+
+        if file is None or file != _files.identity(path):
+            raise _files.moved(path)
     except BaseException:
         db.close()
         raise
 
-    return db
+    return db, file
 
 
 def _create(path: str) -> None:
     """Make an empty store beside its place and put it there whole, so that a half-made one is never found."""
-    draft = f"{path}.draft"
-    for leftover in (draft, f"{draft}-journal", f"{draft}-wal", f"{draft}-shm"):
+    _files.refuse_leftover_log(path)
+    draft = _files.draft_of(path)
+    for leftover in (draft, *_files.beside(draft)):
         if os.path.exists(leftover):
             os.unlink(leftover)
 

@@ -12,13 +12,15 @@ import sys
 
 from rangebar_anyio._errors import StoreError
 
+from . import _files
+
 
 def acquire(store: str) -> int:
     """Take the lock of a store and return its file descriptor; ``StoreError`` names the process that holds it."""
     if sys.platform == "win32":
         raise StoreError("SqliteStore needs the file locks of a POSIX system", remedy="use a MemoryStore", store=store)
 
-    path = f"{store}.lock"
+    path = _files.lock_of(store)
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

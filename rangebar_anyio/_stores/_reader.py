@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 from rangebar_anyio._errors import StoreError
 
-from . import _connection, _load
+from . import _connection, _files, _load
 from ._values import LaneKey, LaneStatus, Segment, StoredBar
 from ._writer import refuse_inherited
 
@@ -33,9 +33,11 @@ class StoreReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.path.realpath(path)
+        self._path = os.path.realpath(_files.text_path("path", path))
         refuse_inherited(self._path)
-        if not os.path.exists(self._path):
+        _files.refuse_special(self._path)
+        # SQLite takes an empty file for a new database, and deletes the log beside it.
+        if not os.path.exists(self._path) or os.path.getsize(self._path) == 0:
             raise StoreError("there is no store here", remedy="check the path", store=self._path)
 
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rangebar_anyio._errors import StoreError
 
-from . import _connection, _lock, _rows
+from . import _connection, _files, _lock, _rows
 from ._rows import DamagedRow, Row
 from ._values import LaneKey
 
@@ -47,7 +47,10 @@ def salvage_store(damaged: str | os.PathLike[str], new: str | os.PathLike[str]) 
 
         print(salvage_store("bars.db", "bars-salvaged.db").kept["bars"])
     """
-    source, target = os.path.realpath(damaged), os.path.realpath(new)
+    source, target = (
+        os.path.realpath(_files.text_path(name, path)) for name, path in (("damaged", damaged), ("new", new))
+    )
+    _files.refuse_special(source)
     if os.path.exists(target):
         raise StoreError("there is a file already", remedy="give a new path", store=target)
 
@@ -55,7 +58,8 @@ def salvage_store(damaged: str | os.PathLike[str], new: str | os.PathLike[str]) 
         with closing(_connection.reader_connection(source)) as old:
             lock = _lock.acquire(target)
             try:
-                with closing(_connection.writer_connection(target)) as db:
+                db, _ = _connection.writer_connection(target)
+                with closing(db):
                     return _carry(old, db)
             finally:
                 os.close(lock)

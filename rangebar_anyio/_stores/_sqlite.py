@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from rangebar_anyio._errors import StoreError
 
-from . import _apply, _load
+from . import _apply, _files, _load
 from ._base import CLOSE_DEADLINE_S, CheckpointStore
 from ._changes import Change
 from ._reader import StoreReader
@@ -31,10 +31,11 @@ class SqliteStore(CheckpointStore):
     """Keep positions, snapshots and recorded bars in one SQLite file, with full durability.
 
     ``path`` is the file; it is made when the first lane is opened, its folder has to exist, and the folder must be on a
-    local disk (SQLite's write-ahead log does not work over a network). What was confirmed survives a kill and a loss of
-    power. Within a process every store of one path shares one writer; between processes the first one to open a lane
-    holds ``<path>.lock``, and a second one gets a ``StoreError`` that names it. Reading needs no lock, here or with
-    :class:`StoreReader`.
+    local disk (SQLite's write-ahead log does not work over a network). A relative one belongs to the working directory
+    in which the store is made. What was confirmed survives a kill and a loss of power; while the file is moved, deleted
+    or replaced, nothing is confirmed until it is back. Within a process every store of one path shares one writer;
+    between processes the first one to open a lane holds ``<path>.lock``, and a second one gets a ``StoreError`` that
+    names it. Reading needs no lock, here or with :class:`StoreReader`.
 
     Example::
 
@@ -42,7 +43,8 @@ class SqliteStore(CheckpointStore):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._given = os.fspath(path)
+        self._given = _files.text_path("path", path)
+        self._absolute = os.path.abspath(self._given)
         self._path: str | None = None
         self._writer: Writer | None = None
         self._helper = Helper("store reader")
@@ -138,7 +140,7 @@ class SqliteStore(CheckpointStore):
     async def _locate(self) -> str:
         self._check_usable()
         if self._path is None:
-            self._path = await self._helper.call(partial(_resolve, self._given))
+            self._path = await self._helper.call(partial(_resolve, self._absolute))
             self._check_usable()
 
         return self._path
@@ -152,17 +154,21 @@ class SqliteStore(CheckpointStore):
 
     async def _read(self, query: Callable[[Connection], T], nothing: T) -> T:
         path = await self._locate()
-        return await self._helper.call(partial(_query, path, query, nothing))
+        return await self._helper.call(partial(_query, path, self._writer, query, nothing))
 
 
-def _resolve(given: str) -> str:
-    path = os.path.realpath(given)
+def _resolve(absolute: str) -> str:
+    path = os.path.realpath(absolute)
     refuse_inherited(path)
     return path
 
 
-def _query(path: str, query: Callable[[Connection], T], nothing: T) -> T:
+def _query(path: str, writer: Writer | None, query: Callable[[Connection], T], nothing: T) -> T:
+    if writer is not None:
+        writer.check_place()
+
     # A connection for each question: it sees the newest commits, and nothing is left open between questions.
+    _files.refuse_special(path)
     if not os.path.exists(path) or os.path.getsize(path) == 0:
         return nothing
 

@@ -22,6 +22,14 @@ class LaneKey:
     symbol: str
     threshold_dbps: int
 
+    def __post_init__(self) -> None:
+        for name in ("reader", "venue", "symbol"):
+            value: str = getattr(self, name)
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError(f"{name} must be text that UTF-8 can hold, not {value!r}; give another name") from None
+
     def __str__(self) -> str:
         return f"{self.reader}/{self.venue}/{self.symbol}/{self.threshold_dbps}"
 

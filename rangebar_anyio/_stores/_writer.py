@@ -7,6 +7,7 @@ no such thread, so nothing there can close it, which would write to the parent's
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -16,13 +17,14 @@ from typing import Any, TypeVar
 
 from rangebar_anyio._errors import StoreError
 
-from . import _connection, _lock, _rules
+from . import _connection, _files, _lock, _rules
 from ._thread import Call, start_daemon
 from ._transaction import quietly_close, transact
 from ._values import LaneKey
 
 T = TypeVar("T")
 _MAX_BATCH = 64
+_log = logging.getLogger("rangebar_anyio.store")
 
 
 class _Leave(Call[None]):
@@ -38,7 +40,9 @@ class Writer:
         self.claims: dict[LaneKey, object] = {}
         self.lock_fd: int | None = None
         self._queue: SimpleQueue[Call[Any]] = SimpleQueue()
-        self._damage: tuple[tuple[int, int], StoreError] | None = None
+        self._damage: tuple[_files.Identity | None, StoreError] | None = None
+        self._file: _files.Identity | None = None
+        self._wal: _files.Identity | None = None
 
     def submit(self, run: Callable[[sqlite3.Connection], T]) -> Call[T]:
         """Ask for a call inside a transaction; it returns after the commit."""
@@ -66,6 +70,11 @@ class Writer:
         with _registry_lock:
             for lane in [lane for lane, holder in self.claims.items() if holder is owner]:
                 del self.claims[lane]
+
+    def check_place(self) -> None:
+        """Refuse a path that no longer leads to the file that was opened for writing."""
+        if self._file is not None and not self._is_in_place():
+            raise _files.moved(self.path)
 
     # What follows runs on the thread.
 
@@ -106,13 +115,16 @@ class Writer:
     def _run(self, db: sqlite3.Connection | None, batch: list[Call[Any]]) -> sqlite3.Connection | None:
         try:
             db = db or self._open()
-            outcomes = transact(db, batch)
+            outcomes = self._carry_out(db, batch)
         except BaseException as error:  # noqa: BLE001 - the thread must outlive it, and the waiters are told
             self._drop(db, error)
-            for call in batch:
-                call.fail(self._explain(error))
-
+            self._fail(batch, error)
             return None
+
+        if isinstance(outcomes, StoreError):
+            # The connection stays open: it alone reaches what was confirmed.
+            self._fail(batch, outcomes)
+            return db
 
         for call, (value, problem) in zip(batch, outcomes, strict=True):
             if problem is None:
@@ -120,31 +132,70 @@ class Writer:
             else:
                 call.fail(problem)
 
+        if self._wal is None:
+            quietly_close(db)
+            return None
+
         return db
 
+    def _carry_out(
+        self, db: sqlite3.Connection, batch: list[Call[Any]]
+    ) -> list[tuple[Any, BaseException | None]] | StoreError:
+        """Carry calls out, or say why what they write does not reach the file at the path."""
+        if not self._is_in_place():
+            return _files.moved(self.path)
+
+        outcomes = transact(db, batch)
+        # Looked at again: what went into a file that is gone must not be confirmed.
+        if not self._is_in_place():
+            return _files.moved(self.path)
+
+        return outcomes if self._has_log() else self._write_back(db) or outcomes
+
+    def _fail(self, batch: list[Call[Any]], error: BaseException) -> None:
+        for call in batch:
+            call.fail(self._explain(error))
+
+    def _is_in_place(self) -> bool:
+        return self._file == _files.identity(self.path)
+
+    def _has_log(self) -> bool:
+        return self._wal == _files.identity(_files.log_of(self.path))
+
+    def _write_back(self, db: sqlite3.Connection) -> StoreError | None:
+        """Put what a log that was taken away holds into the file, or say why that cannot be."""
+        _, held, written = db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if held == written:
+            _log.warning("%s: its log was taken away while it was open; what it held is in the file now", self.path)
+            self._wal = None
+            return None
+
+        return StoreError(
+            "its log was moved or deleted while it was open, and a reader keeps what it held from the file",
+            remedy="end the programs that read it, and ask again",
+            store=self.path,
+        )
+
     def _open(self) -> sqlite3.Connection:
+        _files.refuse_special(self.path)
+        self.check_place()
         if self.lock_fd is None:
             self.lock_fd = _lock.acquire(self.path)
 
         if self._damage is not None:
             identity, error = self._damage
-            if identity == self._identity():
+            if identity == _files.identity(self.path):
                 raise error
 
             self._damage = None
 
         try:
-            return _connection.writer_connection(self.path)
+            db, self._file = _connection.writer_connection(self.path)
         except (sqlite3.Error, OSError) as error:
             raise _connection.translate(self.path, error) from error
 
-    def _identity(self) -> tuple[int, int]:
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return (0, 0)
-
-        return status.st_dev, status.st_ino
+        self._wal = _files.identity(_files.log_of(self.path))
+        return db
 
     def _drop(self, db: sqlite3.Connection | None, error: BaseException) -> None:
         """Let the connection go after an error that is not one call's own; the next call opens a new one."""
@@ -152,7 +203,8 @@ class Writer:
             return
 
         if _connection.is_damage(error):
-            self._damage = self._identity(), _connection.translate(self.path, error)
+            self._damage = self._file, _connection.translate(self.path, error)
+            self._file = None
             _connection.discard(db)
         else:
             quietly_close(db)
@@ -167,6 +219,7 @@ class Writer:
         return _connection.translate(self.path, error)
 
     def _close(self, db: sqlite3.Connection | None) -> None:
+        self._file = None
         if db is not None:
             quietly_close(db)
 
