@@ -9,10 +9,8 @@ from pathlib import Path
 
 from rangebar_anyio._errors import StoreError
 
-from . import _files, _schema
+from . import _files, _schema, _wal
 
-# A full check reads the whole file; above this size only the lanes' own tables are read before the first write.
-_FULL_CHECK_BYTES = 256 * 2**20
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # What SQLite says of a header or a schema that makes no sense; it has no code of its own for them.
 _DAMAGE_TEXTS = ("unsupported file format", "no such table", "no such column")
@@ -28,7 +26,6 @@ _REMEDIES = {
     sqlite3.SQLITE_BUSY: "another program holds the file's write lock; end its transaction",
     sqlite3.SQLITE_IOERR: "check the disk and its free space; the write can then be asked for again",
 }
-_CHECKED_TABLES = ("claims", "positions", "segments", "snapshots")
 
 
 def writer_connection(path: str) -> tuple[sqlite3.Connection, _files.Identity]:
@@ -110,17 +107,16 @@ def _uri(path: str) -> str:
 
 
 def _inspect(path: str) -> None:
-    with closing(reader_connection(path)) as db:
-        if os.path.getsize(path) <= _FULL_CHECK_BYTES:
-            found = db.execute("PRAGMA quick_check(1)").fetchall()
-        else:
-            present = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
-            checks = [f"PRAGMA quick_check({table})" for table in _CHECKED_TABLES if table in present]
-            found = [row for check in checks for row in db.execute(check)]
+    db = reader_connection(path)
+    with closing(db):
+        (page_size,) = db.execute("PRAGMA page_size").fetchone()
+        if broken_log := _wal.damage_of(path, page_size):
+            raise damaged(path, broken_log)
 
-    problems = [text for (text,) in found if text != "ok"]
-    if problems:
-        raise damaged(path, problems[0].replace("\n", " "))
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+
+    if found != "ok":
+        raise damaged(path, found.replace("\n", " "))
 
 
 def _refuse_foreign(db: sqlite3.Connection, path: str) -> None:
