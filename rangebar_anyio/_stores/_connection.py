@@ -74,23 +74,30 @@ def _create(path: str) -> None:
     _sync(os.path.dirname(path))
 
 
-def reader_connection(path: str) -> sqlite3.Connection:
-    """Open a store for reading, also while a process writes to it; needs no lock and writes nothing to it."""
+def reader_connection(path: str) -> tuple[sqlite3.Connection, _files.State | None]:
+    """Open a store for reading, also while a process writes to it; needs no lock and writes nothing to it.
+
+    With a state, the file is read as if nobody could change it, and what was read counts only while that is its state.
+    """
     try:
-        db = _connect(f"{_uri(path)}?mode=ro")
-        try:
-            _refuse_foreign(db, path)
-        except BaseException:
-            db.close()
-            raise
+        return _connect_reader(path, "mode=ro"), None
     except sqlite3.OperationalError:
         # A write-ahead log needs a shared-memory file beside it. In a folder that cannot be written to, and without a
-        # log, the file is complete by itself and nobody can change it under us.
-        if os.path.exists(f"{path}-wal") or not os.path.exists(path) or os.access(os.path.dirname(path), os.W_OK):
+        # log, the file is complete by itself, until its owner writes again.
+        state = _files.state(path)
+        if state is None or state[-1] or os.access(os.path.dirname(path), os.W_OK):
             raise
 
-        db = _connect(f"{_uri(path)}?mode=ro&immutable=1")
+        return _connect_reader(path, "mode=ro&immutable=1"), state
+
+
+def _connect_reader(path: str, how: str) -> sqlite3.Connection:
+    db = _connect(f"{_uri(path)}?{how}")
+    try:
         _refuse_foreign(db, path)
+    except BaseException:
+        db.close()
+        raise
 
     return db
 
@@ -107,7 +114,7 @@ def _uri(path: str) -> str:
 
 
 def _inspect(path: str) -> None:
-    db = reader_connection(path)
+    db, _ = reader_connection(path)
     with closing(db):
         (page_size,) = db.execute("PRAGMA page_size").fetchone()
         if broken_log := _wal.damage_of(path, page_size):

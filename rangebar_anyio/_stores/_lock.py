@@ -36,6 +36,25 @@ def acquire(store: str) -> int:
         os.close(fd)  # somebody removed the file meanwhile: a lock on it would keep nobody out
 
 
+def let_go_in_child(store: str, known_fd: int | None) -> None:
+    """Close what a forked child inherited of a store's lock: its copy would keep it held after the parent's end."""
+    path = _files.lock_of(store)
+    for fd in [known_fd] if known_fd is not None else _open_files():
+        try:
+            if _is_still(fd, path):
+                os.close(fd)
+        except OSError:  # the folder that was listed is closed by now
+            pass
+
+
+def _open_files() -> list[int]:
+    """Give the files that this process has open: a fork may come before its parent knows the number of the lock's."""
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        return []
+
+
 def _lock(fd: int, store: str, path: str) -> None:
     if sys.platform == "win32":
         return
@@ -60,4 +79,4 @@ def _is_still(fd: int, path: str) -> bool:
         return False
 
 
-__all__ = ("acquire",)
+__all__ = ("acquire", "let_go_in_child")

@@ -3,6 +3,7 @@ contract."""
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from rangebar_anyio._errors import StoreError
 
-from . import _rules
+from . import _forks, _rules
 from ._base import CLOSE_DEADLINE_S, CheckpointStore, check_format
 from ._changes import BeginSegment, Change, RecordBars, SavePosition, SaveSnapshot
 from ._values import Checkpoint, LaneFormat, LaneKey, LaneStatus, Position, Segment, Snapshot, StoredBar, StoreNote
@@ -57,6 +58,7 @@ class MemoryStore(CheckpointStore):
         self._lanes: dict[LaneKey, _Lane] = {} if continues is None else continues._lanes
         self._openings: dict[int, frozenset[LaneKey]] = {}
         self._closed = False
+        self._pid = os.getpid()
 
     async def open(self, lanes: Collection[LaneKey]) -> int:
         await self._enter()
@@ -122,12 +124,14 @@ class MemoryStore(CheckpointStore):
         return bars[start : start + limit]
 
     async def aclose(self, *, deadline_s: float = CLOSE_DEADLINE_S) -> None:  # noqa: ARG002 - nothing to wait for
+        _forks.check_process(self._pid)
         self._closed = True
         self._openings.clear()
         await checkpoint()
 
     async def _enter(self) -> None:
         await checkpoint()
+        _forks.check_process(self._pid)
         if self._closed:
             raise anyio.ClosedResourceError
 

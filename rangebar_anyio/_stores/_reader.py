@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
+from weakref import WeakSet
 
 from rangebar_anyio._errors import StoreError
 
-from . import _connection, _files, _load
+from . import _connection, _files, _forks, _load
 from ._values import LaneKey, LaneStatus, Segment, StoredBar
-from ._writer import refuse_inherited
 
 T = TypeVar("T")
 _PAGE = 1000
@@ -34,14 +34,19 @@ class StoreReader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.path.realpath(_files.text_path("path", path))
-        refuse_inherited(self._path)
+        self._pid = os.getpid()
+        _forks.refuse_inherited(self._path)
         _files.refuse_special(self._path)
         # SQLite takes an empty file for a new database, and deletes the log beside it.
         if not os.path.exists(self._path) or os.path.getsize(self._path) == 0:
             raise StoreError("there is no store here", remedy="check the path", store=self._path)
 
+        self._open()
+        _readers.add(self)
+
+    def _open(self) -> None:
         try:
-            self._db = _connection.reader_connection(self._path)
+            self._db, self._state = _connection.reader_connection(self._path)
         except sqlite3.Error as error:
             raise _connection.translate(self._path, error) from error
 
@@ -61,6 +66,22 @@ class StoreReader:
 
     def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the connection, in one consistent view of the file."""
+        _forks.check_process(self._pid, self._path)
+        while True:
+            try:
+                answer = self._ask(query)
+            except StoreError:
+                if not self._has_changed():
+                    raise
+            else:
+                if not self._has_changed():
+                    return answer
+
+            before = self._db
+            self._open()
+            before.close()
+
+    def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:
             self._db.execute("BEGIN")
             try:
@@ -70,9 +91,15 @@ class StoreReader:
         except sqlite3.Error as error:
             raise _connection.translate(self._path, error) from error
 
+    def _has_changed(self) -> bool:
+        """Tell whether a file that was read as if nobody could change it was changed."""
+        return self._state is not None and self._state != _files.state(self._path)
+
     def close(self) -> None:
         """Let the file go. Closing twice is fine."""
-        self._db.close()
+        if os.getpid() == self._pid:
+            self._db.close()
+            _readers.discard(self)
 
     def __enter__(self) -> Self:
         return self
@@ -82,5 +109,15 @@ class StoreReader:
     ) -> None:
         self.close()
 
+
+_readers: WeakSet[StoreReader] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    _forks.inherit(reader._path for reader in _readers)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 __all__ = ("StoreReader",)

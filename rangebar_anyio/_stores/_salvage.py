@@ -55,7 +55,8 @@ def salvage_store(damaged: str | os.PathLike[str], new: str | os.PathLike[str]) 
         raise StoreError("there is a file already", remedy="give a new path", store=target)
 
     try:
-        with closing(_connection.reader_connection(source)) as old:
+        old, _ = _connection.reader_connection(source)
+        with closing(old):
             lock = _lock.acquire(target)
             try:
                 db, _ = _connection.writer_connection(target)

@@ -15,13 +15,13 @@ from anyio.lowlevel import checkpoint
 
 from rangebar_anyio._errors import StoreError
 
-from . import _apply, _files, _load
+from . import _apply, _files, _forks, _load
 from ._base import CLOSE_DEADLINE_S, CheckpointStore
 from ._changes import Change
 from ._reader import StoreReader
 from ._thread import Helper
 from ._values import Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
-from ._writer import Writer, join, refuse_inherited
+from ._writer import Writer, join
 
 T = TypeVar("T")
 _log = logging.getLogger("rangebar_anyio.store")
@@ -101,7 +101,7 @@ class SqliteStore(CheckpointStore):
         return await self._read(partial(_load.bars_after, lane=lane, after_id=after_id, limit=limit), [])
 
     async def aclose(self, *, deadline_s: float = CLOSE_DEADLINE_S) -> None:
-        self._check_fork()
+        _forks.check_process(self._pid, self._given)
         writer, already, self._closed = self._writer, self._closed, True
         for epoch in list(self._openings):
             self.release(epoch)
@@ -124,16 +124,8 @@ class SqliteStore(CheckpointStore):
                 store=self._given,
             )
 
-    def _check_fork(self) -> None:
-        if os.getpid() != self._pid:
-            raise StoreError(
-                "it was opened before this process was forked, and belongs to the parent",
-                remedy="open a store in the process that uses it, started by spawn instead of fork",
-                store=self._given,
-            )
-
     def _check_usable(self) -> None:
-        self._check_fork()
+        _forks.check_process(self._pid, self._given)
         if self._closed:
             raise anyio.ClosedResourceError
 
@@ -159,7 +151,7 @@ class SqliteStore(CheckpointStore):
 
 def _resolve(absolute: str) -> str:
     path = os.path.realpath(absolute)
-    refuse_inherited(path)
+    _forks.refuse_inherited(path)
     return path
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from rangebar_anyio._errors import StoreError
 
-from . import _connection, _files, _lock, _rules
+from . import _connection, _files, _forks, _lock, _rules
 from ._thread import Call, start_daemon
 from ._transaction import quietly_close, transact
 from ._values import LaneKey
@@ -239,7 +239,6 @@ class Writer:
 _registry_lock = Lock()
 _writers: dict[str, Writer] = {}
 _inherited: list[Writer] = []
-_inherited_paths: set[str] = set()
 
 
 def join(path: str) -> Writer:
@@ -254,27 +253,13 @@ def join(path: str) -> Writer:
         return writer
 
 
-def refuse_inherited(path: str) -> None:
-    """Refuse a file that was open for writing when this process was forked off.
-
-    SQLite keeps count of a process's locks in its memory, and the child's copy of that count is wrong for good.
-    """
-    if path in _inherited_paths:
-        raise StoreError(
-            "it was open when this process was forked, so this process cannot use it",
-            remedy="start the process by spawn or subprocess, or open the store after the fork only",
-            store=path,
-        )
-
-
 def _after_fork_in_child() -> None:
     global _registry_lock
     _registry_lock = Lock()
     _inherited.extend(_writers.values())
-    _inherited_paths.update(_writers)
-    for writer in _writers.values():
-        if writer.lock_fd is not None:
-            os.close(writer.lock_fd)  # the parent still holds it; a copy here would keep it held after the parent's end
+    _forks.inherit(_writers)
+    for path, writer in _writers.items():
+        _lock.let_go_in_child(path, writer.lock_fd)
 
     _writers.clear()
 
@@ -282,4 +267,4 @@ def _after_fork_in_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
-__all__ = ("Writer", "join", "refuse_inherited")
+__all__ = ("Writer", "join")

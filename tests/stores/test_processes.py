@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
@@ -52,6 +54,7 @@ anyio.run(main)
 def running(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -166,6 +169,84 @@ async def test_reading_while_another_process_writes(tmp_path: Path) -> None:
                 seen = len(recorded)
 
 
+# Reads a store in a folder that it may not write to, as somebody else than its owner. Each step waits for a line.
+READER = """
+import os, sys, urllib.parse
+from rangebar_anyio._stores import *
+from rangebar_anyio.testing._store_conformance import LANE
+
+if os.getuid() == 0:  # the administrator may write anywhere, so become nobody, once everything is imported
+    os.setgid(65534)
+    os.setuid(65534)
+
+asked = 0
+
+def count(db):
+    global asked
+    asked += 1
+    found = db.execute("SELECT count(*) FROM bars").fetchone()[0]
+    if asked == 1:
+        print("reading", flush=True)
+        sys.stdin.readline()
+    return found
+
+with StoreReader(sys.argv[1]) as reader:
+    bars = reader.bars(LANE)
+    ids = [next(bars).first_agg_trade_id]
+    print(reader.ask(count), asked, flush=True)
+    sys.stdin.readline()
+    ids += [bar.first_agg_trade_id for bar in bars]
+    assert ids == list(range(100, 100 + len(ids)))
+    print(len(ids), flush=True)
+    sys.stdin.readline()
+    print(len(list(reader.bars(LANE))), [status.problem for status in reader.lanes()], flush=True)
+"""
+
+
+async def record_more(path: Path, count: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+    async with SqliteStore(path) as store:
+        epoch = await store.open([LANE])
+        known = await store.load(epoch, FORMAT)
+        if not known:
+            await store.commit(epoch, [BEGIN])
+
+        first = known[LANE].position.order + 1 if known else 100
+        tape = tuple(bar(number, number) for number in range(first, first + count))
+        await store.commit(epoch, [RecordBars(LANE, tape)])
+        meanwhile()
+
+
+def test_a_reader_that_may_not_write_follows_what_the_owner_writes() -> None:
+    """It opens the file at rest, as one that nobody can change; then the owner records, closes, and records again."""
+    with TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        folder = Path(name)
+        path = folder / "s.db"
+        anyio.run(record_more, path, 1500)
+        folder.chmod(0o555)
+        with running(READER, path) as process:
+            assert process.stdin is not None
+            step = partial(print, file=process.stdin, flush=True)
+            assert read_line(process) == "reading", process.communicate()[1]
+            if os.getuid():
+                folder.chmod(0o755)
+
+            anyio.run(record_more, path, 1500)
+            step()
+            assert read_line(process) == "3000 2", "what was read of a file that changed meanwhile is read again"
+
+            def read_on() -> None:
+                step()
+                assert read_line(process) == "4500", process.communicate()[1]
+
+            anyio.run(record_more, path, 1500, read_on)
+            anyio.run(record_more, path, 1500)
+            step()
+            assert read_line(process) == "6000 ['']", process.communicate()[1]
+            process.wait()
+
+        folder.chmod(0o755)
+
+
 # What a child does with a store, and how the child ends, is told by its exit code.
 FORK = """
 import anyio, os, sys, warnings
@@ -239,6 +320,112 @@ def test_after_a_fork_the_child_is_refused_and_its_exit_closes_nothing(tmp_path:
         assert status.bars == 30
         assert status.checkpoint is not None
         assert status.checkpoint.position == position(139)
+
+
+# The parent only reads, or keeps everything in memory; the child may use neither, nor read that file in another way.
+FORK_WITHOUT_A_WRITER = """
+import anyio, os, sys, warnings
+from rangebar_anyio._errors import StoreError
+from rangebar_anyio._stores import *
+from rangebar_anyio.testing._store_conformance import BEGIN, LANE, OTHER, position
+
+warnings.simplefilter("ignore", DeprecationWarning)
+path = sys.argv[1]
+memory, reader, closed = MemoryStore(), StoreReader(path), StoreReader(sys.argv[2])
+closed.close()
+
+async def parent():
+    epoch = await memory.open([LANE])
+    await memory.commit(epoch, [BEGIN])
+    return epoch
+
+def refused(call):
+    try:
+        call()
+    except StoreError as error:
+        assert "fork" in str(error), error
+        return 1
+    return 0
+
+async def awaited(call):
+    return await call()
+
+async def own():
+    async with MemoryStore() as store, SqliteStore(sys.argv[2]) as file:
+        return await store.open([LANE]) + await file.open([LANE])
+
+def child(epoch):
+    calls = [lambda: memory.commit(epoch, [SavePosition(LANE, position(500))]), lambda: memory.open([OTHER])]
+    calls += [memory.lanes, memory.aclose, SqliteStore(path).lanes]
+    n = sum(refused(lambda: anyio.run(awaited, call)) for call in calls)
+    n += refused(reader.lanes) + refused(lambda: next(reader.bars(LANE))) + refused(lambda: StoreReader(path))
+    reader.close()
+    memory.release(epoch)
+    assert anyio.run(own) > 1, "stores of its own, and a file that nobody had open, are the child's to use"
+    return n
+
+epoch = anyio.run(parent)
+pid = os.fork()
+if pid == 0:
+    sys.exit(40 + child(epoch))
+_, status = os.waitpid(pid, 0)
+print(os.waitstatus_to_exitcode(status), [status.bars for status in reader.lanes()], flush=True)
+"""
+
+
+def test_after_a_fork_the_child_is_refused_what_its_parent_reads(tmp_path: Path) -> None:
+    for name in ("s.db", "other.db"):
+        with running(WRITER, tmp_path / name) as process:
+            killed_after(process, 3)
+
+    with running(FORK_WITHOUT_A_WRITER, tmp_path / "s.db", tmp_path / "other.db") as process:
+        said, errors = process.communicate()
+
+    assert said.startswith("48 ["), errors
+
+
+# Forked in the middle of opening the lock's file, by whatever thread; the child then lives longer than its parent.
+FORK_WHILE_OPENING = """
+import anyio, os, sys, warnings
+from rangebar_anyio._stores import *
+from rangebar_anyio.testing._store_conformance import LANE
+
+warnings.simplefilter("ignore", DeprecationWarning)
+open_file, forks = os.open, []
+
+def fork_and_open(path, *args):
+    fd = open_file(path, *args)
+    if path.endswith(".lock") and not forks:
+        forks.append(1)
+        if os.fork() == 0:
+            sys.stdin.read()
+            os._exit(0)
+    return fd
+
+async def main():
+    os.open = fork_and_open
+    async with SqliteStore(sys.argv[1]) as store:
+        print(await store.open([LANE]), len(forks), flush=True)
+        if sys.argv[2] == "later" and os.fork() == 0:
+            sys.stdin.read()
+            os._exit(0)
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("when", ["opening", "later"])
+def test_a_child_that_lives_longer_keeps_no_lock(tmp_path: Path, when: str) -> None:
+    path = tmp_path / "s.db"
+
+    async def claim() -> int:
+        async with SqliteStore(path) as store:
+            return await store.open([LANE])
+
+    with running(FORK_WHILE_OPENING, path, when) as process:
+        assert read_line(process) == "1 1", process.communicate()[1]
+        process.wait()
+        assert anyio.run(claim) == 2
 
 
 # The writer hangs for good; the program ends by itself all the same, and says so.
