@@ -71,9 +71,9 @@ class CheckpointStore(ABC):
         has been opened again since, or was never opened under this epoch: the caller does not own it. A position is
         never lowered, except by a ``BeginSegment(restart=True)``; a change that would lower it, or a snapshot that
         does not follow the stored position, is left out, and the others are written. What :class:`BeginSegment` and
-        :class:`RecordBars` refuse raises ``StoreError``, and so do a lane that has no origin yet and an unlike
-        format; then nothing is written. Equal changes again change nothing, so a caller that does not know whether a
-        write happened repeats it.
+        :class:`RecordBars` refuse raises ``StoreError``, and so does a lane that has no origin yet; an unlike format
+        raises :exc:`~rangebar_anyio.CheckpointMismatchError`. Then nothing is written. Equal changes again change
+        nothing, so a caller that does not know whether a write happened repeats it.
         """
 
     @abstractmethod

@@ -90,14 +90,14 @@ class MemoryStore(CheckpointStore):
 
     async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
         await self._enter()
-        touched = {change.lane: self._lanes.get(change.lane, _NOWHERE) for change in changes}
-        if any(state.epoch != epoch for state in touched.values()):
+        lanes = {change.lane for change in changes}
+        if not all(lane in self._lanes and self._lanes[lane].epoch == epoch for lane in lanes):
             return False
 
-        undos = [state.mark() for state in touched.values()]
+        undos = [self._lanes[lane].mark() for lane in lanes]
         try:
             for change in changes:
-                _APPLY[type(change)](touched[change.lane], change)
+                _APPLY[type(change)](self._lanes[change.lane], change)
         except BaseException:
             for undo in undos:
                 undo()
@@ -115,11 +115,11 @@ class MemoryStore(CheckpointStore):
 
     async def segments(self, lane: LaneKey) -> Sequence[Segment]:
         await self._enter()
-        return list(self._lanes.get(lane, _NOWHERE).segments)
+        return list(self._lanes[lane].segments) if lane in self._lanes else []
 
     async def bars(self, lane: LaneKey, *, after_id: int = -1, limit: int = 1000) -> Sequence[StoredBar]:
         await self._enter()
-        bars = self._lanes.get(lane, _NOWHERE).bars
+        bars = self._lanes[lane].bars if lane in self._lanes else []
         start = bisect_right(bars, after_id, key=_first_id)
         return bars[start : start + limit]
 
@@ -214,7 +214,6 @@ def _record(state: _Lane, change: RecordBars) -> None:
         _raise_position(change.lane, state, bar.position)
 
 
-_NOWHERE = _Lane()
 _APPLY: dict[type[Change], Callable[[_Lane, Any], None]] = {
     BeginSegment: _begin,
     SavePosition: _save_position,

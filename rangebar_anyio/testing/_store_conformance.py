@@ -102,6 +102,22 @@ async def _unknown_lane(maker: Maker) -> None:
         clause = "a position of a lane without an origin is refused"
         await _refused(store, epoch, [SavePosition(LANE, position(100))], clause)
         await _refused(store, epoch, [RecordBars(LANE, (bar(100, 101),))], "so are its bars")
+        await _refused(store, epoch, [SaveSnapshot(LANE, Snapshot(ORIGIN, 105, 0, 1, b""))], "so are its snapshots")
+
+
+async def _unopened_lane(maker: Maker) -> None:
+    async with maker() as store:
+        clause = "a commit for a lane that was never opened under this epoch returns False"
+        begins: list[Change] = [BEGIN, replace(BEGIN, lane=OTHER)]
+        for epoch in (0, 1):
+            _require(await store.commit(epoch, [BEGIN]) is False, clause)
+
+        epoch = await store.open([LANE])
+        _require(await store.commit(epoch, begins) is False, clause)
+        _require(await store.commit(epoch + 1, [BEGIN]) is False, clause)
+        _require(list(await store.lanes()) == [], "and nothing of it is written")
+        store.release(epoch + 1)
+        _require(await store.commit(epoch, [BEGIN]) is True, "releasing an unknown epoch does nothing")
 
 
 async def _loads_what_was_committed(maker: Maker) -> None:
@@ -128,6 +144,24 @@ async def _never_lowers(maker: Maker) -> None:
         _require(await _stored(store) == position(200), "an equal order does not replace a position")
         await store.commit(epoch, [RecordBars(LANE, (bar(110, 120),))])
         _require(await _stored(store) == position(200), "recording never lowers a position")
+        stale = SaveSnapshot(LANE, Snapshot(position(150), 160, 0, 1, b""))
+        await store.commit(epoch, [SavePosition(LANE, position(150)), stale, RecordBars(LANE, (bar(210, 220),))])
+        _require(len(await store.bars(LANE)) == 2, "what is left out of a commit stops none of its other changes")
+
+
+async def _everything_again(maker: Maker) -> None:
+    snapshot = SaveSnapshot(LANE, Snapshot(position(110), 115, 0, 1, b"forming"))
+    changes: list[Change] = [RecordBars(LANE, (bar(100, 110),)), SavePosition(LANE, position(110)), snapshot]
+    async with maker() as store:
+        epoch = await store.open([LANE])
+        await store.commit(epoch, [BEGIN, *changes])
+        once = await _everything(store, epoch)
+        await store.commit(epoch, changes)
+        _require(await _everything(store, epoch) == once, "equal changes again change nothing")
+
+
+async def _everything(store: CheckpointStore, epoch: int) -> tuple[object, ...]:
+    return await store.load(epoch, FORMAT), list(await store.segments(LANE)), list(await store.bars(LANE))
 
 
 async def _old_epoch(maker: Maker) -> None:
@@ -177,15 +211,15 @@ async def _mismatch(maker: Maker) -> None:
             replace(FORMAT, rule_version=2),
         )
         for wanted in unlike:
-            await _mismatches(store, epoch, wanted)
+            await _mismatches(store.load(epoch, wanted), wanted)
 
         found = await store.load(epoch, replace(FORMAT, time_unit=None))
         _require(LANE in found, "a wanted time unit of None fits")
 
 
-async def _mismatches(store: CheckpointStore, epoch: int, wanted: LaneFormat) -> None:
+async def _mismatches(call: Awaitable[object], wanted: LaneFormat) -> None:
     try:
-        await store.load(epoch, wanted)
+        await call
     except CheckpointMismatchError as error:
         _require(error.stored != error.found, "a mismatch names both values")
         return
@@ -220,6 +254,8 @@ async def _origin_again(maker: Maker) -> None:
         _require(len(await store.segments(LANE)) == 1, "the same origin again is nothing")
         clause = "another origin for a known lane needs restart"
         await _refused(store, epoch, [replace(BEGIN, origin=position(500))], clause)
+        other = replace(FORMAT, rule_version=2)
+        await _mismatches(store.commit(epoch, [replace(BEGIN, format=other)]), other)
         await store.commit(epoch, [SavePosition(LANE, position(200))])
         await _refused(store, epoch, [BEGIN], "an origin that the lane has left behind needs restart")
         _require(await _stored(store) == position(200), "a refused origin changes nothing")
@@ -346,7 +382,8 @@ async def _cancelled(maker: Maker) -> None:
         await store.commit(epoch, [SavePosition(LANE, position(200))])
         _require(await _stored(store) == position(200), "a store is usable after a cancelled call")
         _require(list(await store.bars(LANE)) in ([], [bar(140, 160)]), "a cancelled commit happens or does not")
-        for call in (store.lanes, lambda: store.load(epoch, FORMAT), lambda: store.bars(LANE)):
+        reads = (lambda: store.load(epoch, FORMAT), lambda: store.bars(LANE), lambda: store.segments(LANE))
+        for call in (store.lanes, *reads):
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 await call()
@@ -360,7 +397,8 @@ async def _closed(maker: Maker) -> None:
     await store.aclose()
     await store.aclose()
     store.release(epoch)
-    for call in (lambda: store.open([LANE]), lambda: store.commit(epoch, [BEGIN]), store.lanes):
+    reads = (lambda: store.load(epoch, FORMAT), lambda: store.bars(LANE), lambda: store.segments(LANE))
+    for call in (lambda: store.open([LANE]), lambda: store.commit(epoch, [BEGIN]), store.lanes, *reads):
         try:
             await call()
         except anyio.ClosedResourceError:
@@ -398,7 +436,9 @@ _CLAUSES: tuple[_Clause, ...] = (
     _unknown_lane,
     _loads_what_was_committed,
     _never_lowers,
+    _everything_again,
     _old_epoch,
+    _unopened_lane,
     _one_opening_a_lane,
     _mismatch,
     _lanes_are_apart,

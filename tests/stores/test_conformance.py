@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from rangebar_anyio._errors import StoreError
 from rangebar_anyio._stores import (
@@ -26,7 +27,7 @@ from rangebar_anyio._stores import (
     StoredBar,
 )
 from rangebar_anyio._stores import _memory as memory
-from rangebar_anyio.testing._store_conformance import check_checkpoint_store
+from rangebar_anyio.testing._store_conformance import FORMAT, check_checkpoint_store
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,14 @@ class IgnoresEpochs(MemoryStore):
         return await super().commit(newest, changes)
 
 
+class OwnsWhatNobodyOpened(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        for change in changes:
+            self._lanes.setdefault(change.lane, memory._Lane(epoch=epoch))
+
+        return await super().commit(epoch, changes)
+
+
 class SharesLanes(MemoryStore):
     async def open(self, lanes: Collection[LaneKey]) -> int:
         self._openings.clear()
@@ -95,6 +104,27 @@ class SavesAnySnapshot(MemoryStore):
 class WritesHalf(MemoryStore):
     async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
         return all([await super(WritesHalf, self).commit(epoch, [change]) for change in changes])
+
+
+class LeavesOutTheRest(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        for number, change in enumerate(changes):
+            known = self._lanes[change.lane].position if change.lane in self._lanes else None
+            if known is not None and isinstance(change, SavePosition) and change.position.order < known.order:
+                return await super().commit(epoch, changes[:number])
+
+        return await super().commit(epoch, changes)
+
+
+class CountsEveryWrite(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        written = await super().commit(epoch, changes)
+        for change in changes:
+            state = self._lanes.get(change.lane)
+            if written and state is not None and isinstance(change, SaveSnapshot):
+                state.segments.append(replace(state.segments[-1], number=len(state.segments) + 1))
+
+        return written
 
 
 class OverwritesBars(MemoryStore):
@@ -159,6 +189,12 @@ class RestartsAlways(MemoryStore):
         return await super().commit(epoch, forced)
 
 
+class ChangesFormats(MemoryStore):
+    async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
+        forced = [replace(c, format=FORMAT) if isinstance(c, BeginSegment) and not c.restart else c for c in changes]
+        return await super().commit(epoch, forced)
+
+
 class PagesWrongly(MemoryStore):
     async def bars(self, lane: LaneKey, *, after_id: int = -1, limit: int = 1000) -> Sequence[StoredBar]:
         return await super().bars(lane, after_id=after_id)
@@ -168,6 +204,12 @@ class NeverYields(MemoryStore):
     async def _enter(self) -> None:
         if self._closed:
             await super()._enter()
+
+
+class ReadsWhenClosed(MemoryStore):
+    async def bars(self, lane: LaneKey, *, after_id: int = -1, limit: int = 1000) -> Sequence[StoredBar]:
+        await checkpoint()
+        return [] if self._closed else await super().bars(lane, after_id=after_id, limit=limit)
 
 
 class StaysOpen(MemoryStore):
@@ -180,10 +222,13 @@ class StaysOpen(MemoryStore):
     [
         (LowersPositions, "never lowers"),
         (IgnoresEpochs, "old epoch returns False"),
+        (OwnsWhatNobodyOpened, "never opened"),
         (SharesLanes, "one opening at a time"),
         (KeepsStaleSnapshots, "only while it follows"),
         (SavesAnySnapshot, "does not follow is dropped"),
         (WritesHalf, "refused commit|one old lane"),
+        (LeavesOutTheRest, "none of its other changes"),
+        (CountsEveryWrite, "equal changes again"),
         (OverwritesBars, "unlike bar"),
         (OverlapsBars, "needs replace"),
         (RecordsWithoutPosition, "moves the position"),
@@ -191,8 +236,10 @@ class StaysOpen(MemoryStore):
         (MixesReaders, "share nothing"),
         (SwallowsErrors, "without an origin"),
         (RestartsAlways, "needs restart"),
+        (ChangesFormats, "does not fit"),
         (PagesWrongly, "limit"),
         (NeverYields, "checkpoint"),
+        (ReadsWhenClosed, "ClosedResourceError"),
         (StaysOpen, "ClosedResourceError"),
     ],
 )
