@@ -72,25 +72,26 @@ def _begin(db: sqlite3.Connection, change: BeginSegment) -> None:
         if known is not None and not _rules.begins_again(change, known.format, known.origin, known.position):
             return
 
-    deleted = _make_room(db, change)
+    deleted, first_id = _make_room(db, change)
     number, now_us = _load.last_segment_number(db, lane) + 1, _now_us()
-    _rows.put_segment(db, Segment(lane, number, change.format, change.origin, previous, deleted, now_us))
+    _rows.put_segment(db, Segment(lane, number, change.format, change.origin, previous, deleted, now_us, first_id))
     _rows.put_position(db, lane, number, change.format, change.origin, change.origin, now_us)
     db.execute(f"DELETE FROM snapshots WHERE {IS_LANE}", _rows.key(lane))
 
 
-def _make_room(db: sqlite3.Connection, change: BeginSegment) -> int:
+def _make_room(db: sqlite3.Connection, change: BeginSegment) -> tuple[int, int | None]:
+    """Delete the recorded bars that are in the way; how many those are, and their first id."""
     where = f"FROM bars WHERE {IS_LANE} AND last_agg_trade_id > ?"
     above = (*_rows.key(change.lane), change.origin.order)
-    count: int
-    count, last_id = db.execute(f"SELECT count(*), max(last_agg_trade_id) {where}", above).fetchone()
+    ids = "min(first_agg_trade_id), max(last_agg_trade_id)"
+    count, first_id, last_id = db.execute(f"SELECT count(*), {ids} {where}", above).fetchone()
     if count and not change.replace:
         _rules.refuse_overlap(change, last_id)
 
     if count:
         db.execute(f"DELETE {where}", above)
 
-    return count
+    return count, first_id
 
 
 def _known(db: sqlite3.Connection, lane: LaneKey) -> _load.Known:

@@ -14,7 +14,7 @@ class BeginSegment:
 
     A lane that the store knows is refused unless ``restart``; the same origin again, while nothing came after it, is
     nothing. Recorded bars that reach above the origin are refused unless ``replace`` deletes them in the same
-    transaction.
+    transaction; the segment then says how many those were and from which id on.
     """
 
     lane: LaneKey

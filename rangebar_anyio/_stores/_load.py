@@ -107,7 +107,8 @@ def last_segment_number(db: sqlite3.Connection, lane: LaneKey) -> int:
 def segments(db: sqlite3.Connection, lane: LaneKey, *, newest_first: bool = False) -> Iterator[Segment]:
     """Give the segments of a lane; a damaged row raises :exc:`DamagedRow`."""
     order = "DESC" if newest_first else "ASC"
-    for row in db.execute(f"{SELECT['segments']} WHERE {IS_LANE} ORDER BY segment {order}", _rows.key(lane)):
+    query = f"{_rows.select(db, 'segments')} WHERE {IS_LANE} ORDER BY segment {order}"
+    for row in db.execute(query, _rows.key(lane)):
         yield _rows.read_segment(lane, row)
 
 

@@ -172,8 +172,11 @@ def _begin(state: _Lane, change: BeginSegment) -> None:
         _rules.refuse_overlap(change, state.bars[-1].last_agg_trade_id)
 
     number, now_us = len(state.segments) + 1, time_ns() // 1000
+    first_id = state.bars[keep].first_agg_trade_id if replaced else None
     state.bars = state.bars[:keep] if replaced else state.bars
-    state.segments.append(Segment(change.lane, number, change.format, change.origin, state.position, replaced, now_us))
+    state.segments.append(
+        Segment(change.lane, number, change.format, change.origin, state.position, replaced, now_us, first_id)
+    )
     state.position, state.snapshot, state.updated_us = change.origin, None, now_us
 
 

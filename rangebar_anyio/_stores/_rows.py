@@ -25,7 +25,7 @@ _COLUMNS = {
     "positions": f"{LANE}, segment, {_FORMAT}, origin_order, origin, origin_text, position_order, position, "
     "position_text, updated_us",
     "segments": f"{LANE}, segment, {_FORMAT}, origin_order, origin, origin_text, previous_order, previous, "
-    "previous_text, replaced_bars, started_us",
+    "previous_text, replaced_bars, started_us, replaced_from",
     "snapshots": f"{LANE}, follows_order, follows, follows_text, last_id, missing_trades, version, data, saved_us",
     "bars": f"{LANE}, first_agg_trade_id, packed, position, position_text",
 }
@@ -55,8 +55,19 @@ def key(lane: LaneKey) -> tuple[str, str, str, int]:
     return lane.reader, lane.venue, lane.symbol, lane.threshold_dbps
 
 
+def select(db: sqlite3.Connection, table: str) -> str:
+    """Give the query for the rows of a table; what an older file does not have yet is null."""
+    if table == "segments" and db.execute("PRAGMA user_version").fetchone()[0] < 3:
+        return SELECT[table].replace("replaced_from", "NULL")
+
+    return SELECT[table]
+
+
 def checksum(table: str, cells: Row) -> bytes:
     """Give the checksum of a row's cells."""
+    if table == "segments" and cells[-1] is None:
+        cells = cells[:-1]  # it came with schema version 3, and rows from before it keep their checksums
+
     digest = blake2b(digest_size=8)
     for cell in (table, *cells):
         digest.update(_netstring(cell))
@@ -134,6 +145,7 @@ def put_segment(db: sqlite3.Connection, segment: Segment) -> None:
         *_position_cells(segment.previous),
         segment.replaced_bars,
         segment.started_us,
+        segment.replaced_from,
     )
     _put(db, "segments", cells)
 
@@ -203,7 +215,9 @@ def read_segment(lane: LaneKey, row: Row) -> Segment:
     """Give the segment of a row of ``segments``."""
     c = _checked("segments", row)
     previous = None if c[11] is None else _position(*c[11:14])
-    return Segment(lane, _int(c[4]), _format(*c[5:8]), _position(*c[8:11]), previous, _int(c[14]), _int(c[15]))
+    replaced_from = None if c[16] is None else _int(c[16])
+    times = _int(c[14]), _int(c[15])
+    return Segment(lane, _int(c[4]), _format(*c[5:8]), _position(*c[8:11]), previous, *times, replaced_from)
 
 
 def read_snapshot(row: Row) -> Snapshot:
@@ -244,4 +258,5 @@ __all__ = (
     "read_position",
     "read_segment",
     "read_snapshot",
+    "select",
 )

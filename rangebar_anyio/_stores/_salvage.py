@@ -93,19 +93,20 @@ def _readable(old: sqlite3.Connection, table: str) -> tuple[list[Row], bool]:
     """Read a table from its beginning to the first broken page and, if there is one, from its end back to it."""
     forth = ", ".join(_ORDER[table])
     back = ", ".join(f"{column} DESC" for column in _ORDER[table])
-    rows, whole = _until_broken(old.execute(f"{_rows.SELECT[table]} ORDER BY {forth}"))
+    select = _rows.select(old, table)
+    rows, whole = _until_broken(old, f"{select} ORDER BY {forth}")
     if not whole:
-        tail, _ = _until_broken(old.execute(f"{_rows.SELECT[table]} ORDER BY {back}"))
+        tail, _ = _until_broken(old, f"{select} ORDER BY {back}")
         seen = set(rows)
         rows += [row for row in reversed(tail) if row not in seen]
 
     return rows, whole
 
 
-def _until_broken(cursor: sqlite3.Cursor) -> tuple[list[Row], bool]:
+def _until_broken(old: sqlite3.Connection, query: str) -> tuple[list[Row], bool]:
     rows: list[Row] = []
     try:
-        for row in cursor:
+        for row in old.execute(query):
             rows.append(row)  # noqa: PERF402 - extend would lose the rows before the error
     except sqlite3.Error:
         return rows, False

@@ -54,7 +54,9 @@ _STEP_2 = (
         first_agg_trade_id, last_agg_trade_id, missing_trades FROM bars""",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_STEP_1, _STEP_2)
+_STEP_3 = ("ALTER TABLE segments ADD COLUMN replaced_from INTEGER",)
+
+STEPS: tuple[tuple[str, ...], ...] = (_STEP_1, _STEP_2, _STEP_3)
 SCHEMA_VERSION = len(STEPS)
 
 

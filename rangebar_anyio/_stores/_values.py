@@ -192,7 +192,7 @@ class Segment:
     """One uninterrupted stretch of a lane: everything after ``origin``, up to the next segment.
 
     ``previous`` is where the segment before it had come to, ``None`` for the first one or when its row was damaged.
-    ``replaced_bars`` counts the recorded bars that were deleted to make room.
+    ``replaced_bars`` counts the recorded bars that were deleted to make room, ``replaced_from`` is their first id.
     """
 
     lane: LaneKey
@@ -202,10 +202,14 @@ class Segment:
     previous: Position | None
     replaced_bars: int
     started_us: int
+    replaced_from: int | None = None
 
     @property
     def skipped(self) -> tuple[int, int] | None:
-        """First and last id that no segment holds because this one begins later, or ``None``."""
+        """First and last id that fall between two segments, because one begins later or within a deleted bar."""
+        if self.replaced_from is not None and self.replaced_from <= self.origin.order:
+            return self.replaced_from, self.origin.order
+
         if self.previous is None or self.origin.order <= self.previous.order:
             return None
 

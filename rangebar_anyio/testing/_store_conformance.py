@@ -359,9 +359,15 @@ async def _replacing(maker: Maker) -> None:
         _require(list(await store.bars(LANE)) == list(tape), "a refused restart deletes nothing")
         await store.commit(epoch, [replace(again, replace=True)])
         _require(list(await store.bars(LANE)) == [tape[0]], "replace deletes every bar that reaches above the origin")
-        _require((await store.segments(LANE))[-1].replaced_bars == 2, "the segment counts the replaced bars")
+        now = (await store.segments(LANE))[-1]
+        _require(now.replaced_bars == 2, "the segment counts the replaced bars")
+        clause = "a segment that begins within a replaced bar skips that bar's head and repeats the rest"
+        _require((now.skipped, now.repeated) == ((106, 107), (108, 130)), clause)
         await store.commit(epoch, [RecordBars(LANE, (bar(108, 111),))])
         _require(list(await store.bars(LANE)) == [tape[0], bar(108, 111)], "the new bars take their place")
+        await store.commit(epoch, [replace(BEGIN, origin=position(107), restart=True, replace=True)])
+        now = (await store.segments(LANE))[-1]
+        _require((now.skipped, now.repeated) == (None, (108, 111)), "one that begins where a bar begins skips nothing")
 
 
 async def _cancelled(maker: Maker) -> None:

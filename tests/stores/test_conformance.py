@@ -23,6 +23,7 @@ from rangebar_anyio._stores import (
     RecordBars,
     SavePosition,
     SaveSnapshot,
+    Segment,
     SqliteStore,
     StoredBar,
 )
@@ -195,6 +196,11 @@ class ChangesFormats(MemoryStore):
         return await super().commit(epoch, forced)
 
 
+class LosesHeads(MemoryStore):
+    async def segments(self, lane: LaneKey) -> Sequence[Segment]:
+        return [replace(segment, replaced_from=None) for segment in await super().segments(lane)]
+
+
 class PagesWrongly(MemoryStore):
     async def bars(self, lane: LaneKey, *, after_id: int = -1, limit: int = 1000) -> Sequence[StoredBar]:
         return await super().bars(lane, after_id=after_id)
@@ -237,6 +243,7 @@ class StaysOpen(MemoryStore):
         (SwallowsErrors, "without an origin"),
         (RestartsAlways, "needs restart"),
         (ChangesFormats, "does not fit"),
+        (LosesHeads, "skips that bar's head"),
         (PagesWrongly, "limit"),
         (NeverYields, "checkpoint"),
         (ReadsWhenClosed, "ClosedResourceError"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -34,6 +35,7 @@ from rangebar_anyio.testing._store_conformance import BEGIN, FORMAT, LANE, ORIGI
 
 pytestmark = pytest.mark.anyio
 PACKAGE_FOLDER = Path(stores.__file__).parents[2]
+OLD_VERSIONS = range(1, _schema.SCHEMA_VERSION)
 
 
 @pytest.fixture
@@ -263,6 +265,15 @@ async def test_salvage_as_the_message_says(path: Path, tmp_path: Path) -> None:
         salvage_store(path, new)
 
 
+@pytest.mark.parametrize("version", OLD_VERSIONS)
+async def test_an_old_store_is_salvaged_as_it_is(path: Path, tmp_path: Path, version: int) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    old_store(old, path, version)
+    report = salvage_store(old, new)
+    assert report.kept == {"positions": 1, "segments": 1, "snapshots": version - 1, "bars": 3}
+    assert (await loads(new)).position == position(130)
+
+
 async def test_nothing_to_salvage(tmp_path: Path) -> None:
     await anyio.Path(tmp_path / "s.db").write_bytes(b"no database" * 1000)
     with pytest.raises(StoreError, match="nothing could be salvaged: file is not a database"):
@@ -290,41 +301,45 @@ async def test_an_older_program_refuses_a_newer_store(path: Path) -> None:
 
     before = contents(path.parent)
     async with SqliteStore(path) as store:
-        with pytest.raises(StoreError, match="schema version 3, and this program knows versions up to 2; use"):
+        with pytest.raises(StoreError, match="schema version 4, and this program knows versions up to 3; use"):
             await store.open([LANE])
 
-    with pytest.raises(StoreError, match="schema version 3"):
+    with pytest.raises(StoreError, match="schema version 4"):
         StoreReader(path)
 
     assert contents(path.parent) == before
 
 
-def old_store(path: Path, new: Path) -> None:
-    """Make a store of schema version 1, by its own statements, with the rows of a new one."""
+def old_store(path: Path, new: Path, version: int) -> None:
+    """Make a store of an older schema version, by its own statements, with the rows of a new one."""
     with closing(sqlite3.connect(path)) as db:
-        for statement in _schema.STEPS[0]:
+        for statement in itertools.chain(*_schema.STEPS[:version]):
             db.execute(statement)
 
         db.execute(f"PRAGMA application_id = {_schema.APPLICATION_ID}")
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {version}")
         db.execute(f"ATTACH '{new}' AS new")
-        for table in ("claims", "positions", "segments", "bars"):
-            db.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+        for (table,) in db.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} SELECT {columns} FROM new.{table}")
 
         db.commit()
 
 
-async def test_an_old_store_migrates_forward(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", OLD_VERSIONS)
+async def test_an_old_store_migrates_forward(path: Path, tmp_path: Path, version: int) -> None:
     old = tmp_path / "old.db"
-    old_store(old, path)
+    old_store(old, path, version)
     with StoreReader(old) as reader:
         (status,) = reader.lanes()
         assert status.checkpoint is not None, "a reader reads it as it is"
-        assert status.checkpoint.position == position(130)
+        assert (status.checkpoint.position, status.problem) == (position(130), "")
         assert len(list(reader.bars(LANE))) == 3
+        (segment,) = reader.segments(LANE)
+        assert (segment.origin, segment.replaced_from) == (ORIGIN, None)
 
     known = await loads(old)
-    assert (known.position, known.snapshot) == (position(130), None)
+    assert (known.position, known.snapshot is None) == (position(130), version == 1)
     with closing(sqlite3.connect(old)) as db, closing(sqlite3.connect(path)) as new:
         schema = "SELECT type, name, sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name"
         assert db.execute(schema).fetchall() == new.execute(schema).fetchall()
@@ -335,10 +350,10 @@ async def test_a_migration_that_fails_leaves_the_old_store(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = tmp_path / "old.db"
-    old_store(old, path)
+    old_store(old, path, 1)
     with monkeypatch.context() as patch:
         patch.setattr(_schema, "STEPS", (*_schema.STEPS, ("CREATE TABLE half (x)", "not a statement")))
-        patch.setattr(_schema, "SCHEMA_VERSION", 3)
+        patch.setattr(_schema, "SCHEMA_VERSION", _schema.SCHEMA_VERSION + 1)
         with pytest.raises(StoreError, match="syntax error"):
             await loads(old)
 

@@ -6,6 +6,7 @@ import copy
 import pickle
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,12 @@ FIELDS: dict[str, int] = {
 }
 
 
-def written(path: Path) -> None:
+def written(path: Path, *more: Change) -> None:
     async def main() -> None:
         async with SqliteStore(path) as store:
             tape = (StoredBar(pack_bar(FIELDS), position(120)),)
             snapshot = Snapshot(position(120), 125, 1, 1, b"forming")
-            changes: list[Change] = [BEGIN, RecordBars(LANE, tape), SaveSnapshot(LANE, snapshot)]
+            changes: list[Change] = [BEGIN, RecordBars(LANE, tape), SaveSnapshot(LANE, snapshot), *more]
             await store.commit(await store.open([LANE]), changes)
 
     anyio.run(main)
@@ -119,13 +120,30 @@ def test_the_checksum_is_made_as_the_page_says(tmp_path: Path, table: str) -> No
     assert f"`{table}`: {columns}" in " ".join(page.split())
     with closing(sqlite3.connect(tmp_path / "s.db")) as db:
         (row,) = db.execute(f"SELECT '{table}', {columns} FROM {table}").fetchall()
-        text = b""
-        for cell in row:
-            letter = {str: b"t", int: b"i", bytes: b"b", type(None): b"n"}[type(cell)]
-            data = cell if isinstance(cell, bytes) else b"" if cell is None else str(cell).encode()
-            text += letter + str(len(data)).encode() + b":" + data + b","
+        assert db.execute(f"SELECT checksum FROM {table}").fetchone() == (checksum_of(row),)
 
-        assert db.execute(f"SELECT checksum FROM {table}").fetchone() == (blake2b(text, digest_size=8).digest(),)
+
+def checksum_of(cells: tuple[Any, ...]) -> bytes:
+    text = b""
+    for cell in cells:
+        letter = {str: b"t", int: b"i", bytes: b"b", type(None): b"n"}[type(cell)]
+        data = cell if isinstance(cell, bytes) else b"" if cell is None else str(cell).encode()
+        text += letter + str(len(data)).encode() + b":" + data + b","
+
+    return blake2b(text, digest_size=8).digest()
+
+
+@pytest.mark.tree
+def test_what_came_later_is_in_the_checksum_where_it_is_not_null(tmp_path: Path) -> None:
+    written(tmp_path / "s.db", replace(BEGIN, origin=position(110), restart=True, replace=True))
+    columns = f"{CHECKED['segments']}, replaced_from"
+    page = (Path(__file__).parents[2] / "docs/store-format.md").read_text().replace("\n", " ")
+    assert f"{columns} (without it where it is null)" in " ".join(page.split())
+    with closing(sqlite3.connect(tmp_path / "s.db")) as db:
+        rows = db.execute(f"SELECT checksum, 'segments', {columns} FROM segments ORDER BY segment").fetchall()
+
+    assert [row[-1] for row in rows] == [None, 100]
+    assert [row[0] for row in rows] == [checksum_of(row[1:-1] if row[-1] is None else row[1:]) for row in rows]
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
@@ -192,6 +210,9 @@ def test_a_segment_names_what_it_skips_and_repeats() -> None:
     assert (segment(10, 10).skipped, segment(10, 10).repeated) == (None, None)
     assert (segment(10, 8).skipped, segment(10, 8).repeated) == ((9, 10), None)
     assert (segment(10, 12).skipped, segment(10, 12).repeated) == (None, (11, 12))
+    within, at = (replace(segment(10, 12), replaced_bars=1, replaced_from=first) for first in (8, 11))
+    assert (within.skipped, within.repeated) == ((8, 10), (11, 12))
+    assert (at.skipped, at.repeated) == (None, (11, 12))
 
 
 def test_values_are_frozen_and_travel() -> None:

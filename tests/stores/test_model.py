@@ -54,7 +54,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
 @dataclass
 class Lane:
     epoch: int = 0
-    segments: list[tuple[LaneFormat, Position, Position | None, int]] = field(default_factory=list)
+    segments: list[tuple[LaneFormat, Position, Position | None, int, int | None]] = field(default_factory=list)
     position: Position | None = None
     snapshot: Snapshot | None = None
     bars: dict[int, StoredBar] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Model:
         for first in above:
             del lane.bars[first]
 
-        lane.segments.append((change.format, change.origin, lane.position, len(above)))
+        lane.segments.append((change.format, change.origin, lane.position, len(above), min(above, default=None)))
         lane.position, lane.snapshot = change.origin, None
 
     def finish(self, lane: Lane, new: Position) -> None:
@@ -168,7 +168,7 @@ async def view(store: CheckpointStore) -> dict[LaneKey, Any]:
         )
         assert status.bars == len(recorded)
         assert known.last_bar == (recorded[-1] if recorded else None)
-        rows = [(s.format, s.origin, s.previous, s.replaced_bars) for s in segments]
+        rows = [(s.format, s.origin, s.previous, s.replaced_bars, s.replaced_from) for s in segments]
         result[status.lane] = (known.position, known.snapshot, rows, recorded)
 
     return result

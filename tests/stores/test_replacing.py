@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rangebar_anyio._errors import StoreError
-from rangebar_anyio._stores import CheckpointStore, MemoryStore, RecordBars, SqliteStore
+from rangebar_anyio._stores import CheckpointStore, MemoryStore, RecordBars, SqliteStore, StoreReader
 from rangebar_anyio.testing._store_conformance import BEGIN, FORMAT, LANE, bar, position
 from tests.stores.test_processes import read_line, running
 
@@ -38,6 +38,52 @@ async def test_a_refused_commit_deletes_nothing(kind: str, tmp_path: Path) -> No
         assert len(await store.segments(LANE)) == 1
         await store.commit(epoch, [AGAIN, RecordBars(LANE, (bar(106, 108),))])
         assert tuple(await store.bars(LANE)) == (TAPE[0], bar(106, 108))
+
+
+@pytest.mark.parametrize("origin", [90, 99, 100, 105, 106, 109, 110, 129, 130, 140])
+async def test_the_ids_between_two_segments_are_named(origin: int, tmp_path: Path) -> None:
+    """Whatever is in no bar after a restart and before the new origin stands in the row, also when it is read again."""
+    async with SqliteStore(tmp_path / "s.db") as store:
+        epoch = await store.open([LANE])
+        await store.commit(epoch, [BEGIN, RecordBars(LANE, TAPE)])
+        await store.commit(epoch, [replace(AGAIN, origin=position(origin))])
+        ranges = [range(kept.first_agg_trade_id, kept.last_agg_trade_id + 1) for kept in await store.bars(LANE)]
+
+    with StoreReader(tmp_path / "s.db") as reader:
+        now = reader.segments(LANE)[-1]
+
+    named = set(range(now.skipped[0], now.skipped[1] + 1)) if now.skipped else set()
+    assert named == set(range(100, origin + 1)).difference(*ranges)
+    assert now.repeated == ((origin + 1, 130) if origin < 130 else None)
+
+
+async def test_a_head_is_named_although_nobody_knows_how_far_the_lane_was(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with SqliteStore(path) as store:
+        await store.commit(await store.open([LANE]), [BEGIN, RecordBars(LANE, TAPE)])
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE bars SET packed = zeroblob(176) WHERE first_agg_trade_id = 111")
+        db.execute("UPDATE positions SET position_order = 7")
+
+    async with SqliteStore(path) as store:
+        await store.commit(await store.open([LANE]), [replace(AGAIN, origin=position(107))])
+        now = (await store.segments(LANE))[-1]
+        assert (now.previous, now.replaced_bars, now.skipped) == (None, 2, (106, 107))
+
+
+async def test_a_head_that_was_edited_by_hand_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with SqliteStore(path) as store:
+        epoch = await store.open([LANE])
+        await store.commit(epoch, [BEGIN, RecordBars(LANE, TAPE)])
+        await store.commit(epoch, [AGAIN])
+        for value in ("NULL", "104", "106.5"):
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.execute(f"UPDATE segments SET replaced_from = {value} WHERE segment = 2")
+
+            with pytest.raises(StoreError, match=r"the segments of lane .* are damaged"):
+                await store.segments(LANE)
 
 
 # Replaces, and is killed before the transaction ends: the next statement after the deletion.
