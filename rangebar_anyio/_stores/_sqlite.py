@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from sqlite3 import Connection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -19,11 +19,13 @@ from . import _apply, _files, _forks, _load
 from ._base import CLOSE_DEADLINE_S, CheckpointStore
 from ._changes import Change
 from ._reader import StoreReader
-from ._thread import Helper
+from ._thread import Call, Helper
 from ._values import Checkpoint, LaneFormat, LaneKey, LaneStatus, Segment, StoredBar
 from ._writer import Writer, join
 
 T = TypeVar("T")
+#: What closing gets although the deadline has passed: enough for what does not hang.
+_LEAST_S = 0.1
 _log = logging.getLogger("rangebar_anyio.store")
 
 
@@ -49,6 +51,7 @@ class SqliteStore(CheckpointStore):
         self._writer: Writer | None = None
         self._helper = Helper("store reader")
         self._openings: dict[int, tuple[object, frozenset[LaneKey]]] = {}
+        self._given_up: dict[Call[Any], float] = {}
         self._closed = False
         self._pid = os.getpid()
 
@@ -65,7 +68,7 @@ class SqliteStore(CheckpointStore):
         wanted, owner = frozenset(lanes), object()
         writer.claim(wanted, owner)
         try:
-            epoch = await writer.submit(partial(_apply.take_epoch, lanes=wanted)).wait()
+            epoch = await self._ask(writer, partial(_apply.take_epoch, lanes=wanted))
             self._check_usable()
         except BaseException:
             writer.unclaim(owner)
@@ -80,11 +83,11 @@ class SqliteStore(CheckpointStore):
             raise StoreError(f"epoch {epoch} is not open in this store", store=self._given)
 
         _, lanes = self._openings[epoch]
-        return await writer.submit(partial(_apply.load, lanes=lanes, wanted=wanted)).wait()
+        return await self._ask(writer, partial(_apply.load, lanes=lanes, wanted=wanted))
 
     async def commit(self, epoch: int, changes: Sequence[Change]) -> bool:
         writer = await self._ready()
-        return await writer.submit(partial(_apply.commit, epoch=epoch, changes=tuple(changes))).wait()
+        return await self._ask(writer, partial(_apply.commit, epoch=epoch, changes=tuple(changes)))
 
     def release(self, epoch: int) -> None:
         owner, _ = self._openings.pop(epoch, (None, None))
@@ -113,7 +116,7 @@ class SqliteStore(CheckpointStore):
 
         self._helper.stop()
         leaving = writer.leave()
-        with anyio.move_on_after(deadline_s):
+        with anyio.move_on_after(self._left_of(deadline_s)):
             await leaving.wait()
 
         if not leaving.done:
@@ -123,6 +126,11 @@ class SqliteStore(CheckpointStore):
                 remedy="check the disk",
                 store=self._given,
             )
+
+    def _left_of(self, deadline_s: float) -> float:
+        """Take off what others waited in vain: a stream that gave this store up and the store share one deadline."""
+        waited = max((seconds for call, seconds in self._given_up.items() if not call.done), default=0.0)
+        return max(deadline_s - waited, min(deadline_s, _LEAST_S))
 
     def _check_usable(self) -> None:
         _forks.check_process(self._pid, self._given)
@@ -143,6 +151,15 @@ class SqliteStore(CheckpointStore):
             self._writer = join(path)
 
         return self._writer
+
+    async def _ask(self, writer: Writer, run: Callable[[Connection], T]) -> T:
+        call, began = writer.submit(run), anyio.current_time()
+        try:
+            return await call.wait()
+        finally:
+            if not call.done:
+                self._given_up = {other: seconds for other, seconds in self._given_up.items() if not other.done}
+                self._given_up[call] = anyio.current_time() - began
 
     async def _read(self, query: Callable[[Connection], T], nothing: T) -> T:
         path = await self._locate()

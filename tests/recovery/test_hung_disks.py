@@ -8,13 +8,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from rangebar_anyio import Bar, StoreError
+from rangebar_anyio import Bar, SqliteStore, StoreError
 from rangebar_anyio._stores import _writer
 from rangebar_anyio._stream import _closing
+from rangebar_anyio.testing._store_conformance import BEGIN, LANE
 from tests.recovery.house import ROOT
 from tests.recovery.streams import TAPE, WANTED, FakeExchange, stream, take
 
@@ -84,6 +86,45 @@ async def test_a_hung_disk_is_told_also_where_nothing_was_left_to_write(
     with ExitStack() as disk, pytest.raises(StoreError, match="did not"):
         async with stream(exchange, path, start="live"):
             disk.enter_context(hanging(path))
+
+
+class TestInVirtualTime:
+    """What a stream waits for at its end, and the store that was given to it after that, share one deadline."""
+
+    @pytest.fixture
+    def anyio_backend(self, virtual_backend: Any) -> Any:
+        return virtual_backend
+
+    @pytest.mark.parametrize("waits", [(), (5.0,), (2.0,), (1.0, 3.0, 2.0), (60.0,)])
+    async def test_a_store_of_its_own_block_shares_the_deadline(self, waits: tuple[float, ...], tmp_path: Path) -> None:
+        path = tmp_path / "bars.db"
+        store = SqliteStore(path)
+        epoch = await store.open([LANE])
+        with hanging(path):
+            for seconds in waits:
+                with anyio.move_on_after(seconds, shield=True):
+                    await store.commit(epoch, [BEGIN])
+
+            began = anyio.current_time()
+            with pytest.raises(StoreError, match="did not finish within 5 s and was left behind"):
+                await store.aclose()
+
+        assert anyio.current_time() - began == pytest.approx(max(5.0 - max(waits, default=0.0), 0.1))
+
+    async def test_what_was_given_up_and_came_all_the_same_counts_no_more(self, tmp_path: Path) -> None:
+        path = tmp_path / "bars.db"
+        store = SqliteStore(path)
+        epoch = await store.open([LANE])
+        with hanging(path), anyio.move_on_after(60):
+            await store.commit(epoch, [BEGIN])
+
+        await store.commit(epoch, [BEGIN])
+        with hanging(path):
+            began = anyio.current_time()
+            with pytest.raises(StoreError, match="did not finish within 5 s"):
+                await store.aclose()
+
+        assert anyio.current_time() - began == pytest.approx(5.0)
 
 
 PROGRAM = """
