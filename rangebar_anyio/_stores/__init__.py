@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._base import CLOSE_DEADLINE_S, CheckpointStore, check_format
 from ._changes import BeginSegment, Change, RecordBars, SavePosition, SaveSnapshot
+from ._files import store_files
 from ._memory import MemoryStore
 from ._reader import StoreReader
 from ._salvage import Salvage, salvage_store
@@ -47,4 +48,5 @@ __all__ = (
     "check_format",
     "pack_bar",
     "salvage_store",
+    "store_files",
 )

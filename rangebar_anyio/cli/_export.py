@@ -9,10 +9,10 @@ from itertools import islice
 import click
 
 from .._bar import Bar
-from .._stores import LaneStatus, StoreReader
+from .._stores import LaneStatus, StoreReader, store_files
 from ._failures import failures_on, standard_error
 from ._options import Threshold, default_format
-from ._outputs import open_output
+from ._outputs import open_output, spare
 from ._stored import bars_of, choose
 from ._table import counted
 
@@ -50,6 +50,7 @@ def command(
     """
     status = standard_error()
     form = form or default_format(output, _FORMATS)
+    spare(output, store_files(db))
     with failures_on(status), StoreReader(db) as store:
         found = choose(store.lanes(), symbols=symbols, thresholds=thresholds, reader=reader, venue=venue)
         lanes = [lane for lane in found if lane.bars]

@@ -11,7 +11,7 @@ from typing import IO
 
 import click
 
-__all__ = ("is_special", "need_folder", "open_text", "whole_file")
+__all__ = ("is_special", "need_folder", "open_text", "part_of", "whole_file")
 
 
 def is_special(path: str) -> bool:
@@ -30,8 +30,7 @@ def whole_file(path: str) -> Iterator[str]:
         yield path
         return
 
-    real = os.path.realpath(path)
-    part = real + ".part"
+    real, part = os.path.realpath(path), part_of(path)
     _begin(path, real, part)
     try:
         yield part
@@ -42,6 +41,11 @@ def whole_file(path: str) -> Iterator[str]:
         raise
 
     os.replace(part, real)
+
+
+def part_of(path: str) -> str:
+    """Give the name of a file until it is whole."""
+    return os.path.realpath(path) + ".part"
 
 
 def _begin(path: str, real: str, part: str) -> None:

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from .._bar import Bar
 from ._failures import PipeConsole
-from ._files import is_special, open_text, whole_file
+from ._files import is_special, open_text, part_of, whole_file
 from ._format import bar_to_csv, bar_to_json, csv_header
 from ._growing import open_growing
 from ._table import TablePrinter
 
-__all__ = ("FORMATS", "BarOutput", "open_output")
+__all__ = ("FORMATS", "BarOutput", "open_output", "spare")
 
 _WHOLE_ROWS = 1000
 
@@ -34,6 +34,27 @@ class BarOutput(Protocol):
 
     def flush(self) -> None:
         """Hand over to the system what was taken, where the format can do that before the end."""
+
+
+def spare(output: str | None, files: Iterable[str]) -> None:
+    """Refuse an output that would be written over one of these files, under its own name or before it is whole.
+
+    Raises:
+        click.UsageError: it would, by whatever path it leads there.
+    """
+    if output is None:
+        return
+
+    for file in files:
+        if _is_same(output, file) or _is_same(part_of(output), file):
+            raise click.UsageError(f"-o {output} would write over {file}; name another file")
+
+
+def _is_same(path: str, other: str) -> bool:
+    if os.path.realpath(path) == os.path.realpath(other):
+        return True
+
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
 
 
 @contextmanager

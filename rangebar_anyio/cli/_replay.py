@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColum
 from .._sources._replay import Replay
 from ._failures import failures_on, standard_error
 from ._options import default_format, threshold_option
-from ._outputs import FORMATS, BarOutput, open_output
+from ._outputs import FORMATS, BarOutput, open_output, spare
 from ._table import percent
 
 __all__ = ("command", "replay_onto", "screen_for")
@@ -52,7 +51,7 @@ def command(
     status = standard_error()
     form = form or default_format(output)
     screen = screen_for(form, output)
-    _spare(files, output)
+    spare(output, [name for file in files for name in (file, f"{file}.CHECKSUM")])
     with failures_on(status):
         replay = Replay(files, thresholds, symbol=symbol)
         with open_output(form, output, screen) as sink:
@@ -76,15 +75,6 @@ def replay_onto(
 
     if not quiet:
         _summary(status, replay, counts, time.perf_counter() - started, checked)
-
-
-def _spare(files: tuple[str, ...], output: str | None) -> None:
-    """Refuse to write over what is to be read."""
-    if output is None or not os.path.exists(output):
-        return
-
-    if any(os.path.exists(file) and os.path.samefile(file, output) for file in files):
-        raise click.UsageError(f"-o {output} would write over what is to be read")
 
 
 def screen_for(form: str, output: str | None) -> Console | None:

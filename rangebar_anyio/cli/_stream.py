@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from .._stores import store_files
 from ._failures import failures_on, standard_error
 from ._options import default_format, lane_options, run_async
-from ._outputs import FORMATS, open_output
+from ._outputs import FORMATS, open_output, spare
 from ._table import counted, took
 from ._wanted import Wanted
 
@@ -49,6 +50,9 @@ def command(backend: str, db: str | None, form: str | None, output: str | None, 
         raise click.UsageError(
             "a Parquet file is whole only at its end, so --db would forget bars at a kill: use record, then export"
         )
+
+    if db is not None:
+        spare(output, store_files(db))
 
     status, wanted = standard_error(), Wanted(**options)
     wanted.check(has_store=db is not None)
