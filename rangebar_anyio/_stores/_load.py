@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rangebar_anyio._errors import StoreError
 
@@ -136,18 +137,36 @@ def bar_at_or_before(db: sqlite3.Connection, lane: LaneKey, first_id: int) -> St
 
 def bars_after(db: sqlite3.Connection, lane: LaneKey, after_id: int, limit: int) -> list[StoredBar]:
     """Give at most ``limit`` recorded bars whose first id is above ``after_id``; a damaged one is a ``StoreError``."""
-    query = f"{SELECT['bars']} WHERE {IS_LANE} AND first_agg_trade_id > ? ORDER BY first_agg_trade_id LIMIT ?"
     found = []
-    for row in db.execute(query, (*_rows.key(lane), after_id, limit)):
-        try:
-            found.append(_rows.read_bar(row))
-        except DamagedRow:
-            raise StoreError(
-                f"the recorded bar of lane {lane} at first_agg_trade_id {row[4]} is damaged: its checksum does not fit",
-                remedy="read on after it with after_id, or record that range again under another reader name",
-            ) from None
+    for first_id, bar in rows_after(db, lane, after_id, limit):
+        if bar is None:
+            refuse_damaged_bar(lane, first_id)
+        else:
+            found.append(bar)
 
     return found
+
+
+def refuse_damaged_bar(lane: LaneKey, first_id: int) -> NoReturn:
+    """Raise the ``StoreError`` for a recorded bar that is damaged."""
+    raise StoreError(
+        f"the recorded bar of lane {lane} at first_agg_trade_id {first_id} is damaged: its checksum does not fit",
+        remedy="read on after it with after_id, or leave it out with on_damaged (--skip-damaged); to have it again, "
+        "record that range under another reader name",
+    )
+
+
+def rows_after(db: sqlite3.Connection, lane: LaneKey, after_id: int, limit: int) -> list[tuple[int, StoredBar | None]]:
+    """Give at most ``limit`` recorded bars above an id, each with its first id; ``None`` stands for a damaged one."""
+    query = f"{SELECT['bars']} WHERE {IS_LANE} AND first_agg_trade_id > ? ORDER BY first_agg_trade_id LIMIT ?"
+    return [(row[4], _bar_or_none(row)) for row in db.execute(query, (*_rows.key(lane), after_id, limit))]
+
+
+def _bar_or_none(row: _rows.Row) -> StoredBar | None:
+    try:
+        return _rows.read_bar(row)
+    except DamagedRow:
+        return None
 
 
 def lanes(db: sqlite3.Connection) -> list[LaneStatus]:
@@ -169,14 +188,24 @@ def _status(db: sqlite3.Connection, lane: LaneKey) -> LaneStatus:
     query = f"SELECT count(*), max(close_time_us) FROM bars WHERE {IS_LANE}"
     count, close_us = db.execute(query, _rows.key(lane)).fetchone()
     updated = db.execute(f"SELECT updated_us FROM positions WHERE {IS_LANE}", _rows.key(lane)).fetchone()
-    updated_us = updated[0] if updated else None
+    times = _int_or_none(close_us), _int_or_none(updated[0] if updated else None)
     try:
         checkpoint = _load_old(db, lane)
     except StoreError as error:
-        return LaneStatus(lane, None, count, close_us, updated_us, error.problem)
+        return LaneStatus(lane, None, count, *times, error.problem)
 
-    problem = "" if checkpoint else "it has bars and no checkpoint"
-    return LaneStatus(lane, checkpoint, count, close_us, updated_us, problem)
+    problem = _damage_in(checkpoint) if checkpoint else "it has bars and no checkpoint"
+    return LaneStatus(lane, checkpoint, count, *times, problem)
+
+
+def _int_or_none(cell: object) -> int | None:
+    """Read a cell for people that no checksum covers, or that was not held against it."""
+    return cell if isinstance(cell, int) else None
+
+
+def _damage_in(checkpoint: Checkpoint) -> str:
+    what = {"position-remade": "the position is damaged", "snapshot-damaged": "the forming bar is damaged"}
+    return "; ".join(f"{what[note.kind]}: {note.text}" for note in checkpoint.notes if note.kind in what)
 
 
 def _load_old(db: sqlite3.Connection, lane: LaneKey) -> Checkpoint | None:
@@ -197,5 +226,7 @@ __all__ = (
     "last_bar",
     "last_segment_number",
     "load",
+    "refuse_damaged_bar",
+    "rows_after",
     "segments",
 )

@@ -58,11 +58,22 @@ class StoreReader:
         """Return the segments of a lane, the oldest first."""
         return self.ask(partial(_load.all_segments, lane=lane))
 
-    def bars(self, lane: LaneKey, *, after_id: int = -1) -> Iterator[StoredBar]:
-        """Give the recorded bars of a lane in order, read in pages, so that a long recording takes little memory."""
-        while page := self.ask(partial(_load.bars_after, lane=lane, after_id=after_id, limit=_PAGE)):
-            yield from page
-            after_id = page[-1].last_agg_trade_id
+    def bars(
+        self, lane: LaneKey, *, after_id: int = -1, on_damaged: Callable[[int], object] | None = None
+    ) -> Iterator[StoredBar]:
+        """Give the recorded bars of a lane in order, read in pages, so that a long recording takes little memory.
+
+        A damaged one raises ``StoreError``, or is left out with its ``first_agg_trade_id`` given to ``on_damaged``.
+        """
+        tell = on_damaged or partial(_load.refuse_damaged_bar, lane)
+        while page := self.ask(partial(_load.rows_after, lane=lane, after_id=after_id, limit=_PAGE)):
+            for first_id, bar in page:
+                if bar is None:
+                    tell(first_id)
+                else:
+                    yield bar
+
+            after_id = page[-1][0]
 
     def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the connection, in one consistent view of the file."""

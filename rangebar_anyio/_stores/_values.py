@@ -228,9 +228,9 @@ class Segment:
 class LaneStatus:
     """A lane as ``status`` shows it, with or without a readable checkpoint.
 
-    ``checkpoint`` is ``None`` when its rows are damaged beyond making them again, or when only bars are there;
-    ``problem`` then says so, and the bars can be read all the same. ``updated_us`` is the wall clock at the last
-    write of the position, ``last_close_time_us`` the close of the last recorded bar.
+    ``checkpoint`` is ``None`` when its rows are damaged beyond making them again, or when only bars are there; the bars
+    can be read all the same. ``problem`` says so, and names damage that stops nobody, too. ``updated_us`` is the wall
+    clock at the last write of the position, ``last_close_time_us`` the close of the last recorded bar.
     """
 
     lane: LaneKey

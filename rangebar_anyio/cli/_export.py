@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import click
+from rich.console import Console
+from rich.markup import escape
 
 from .._bar import Bar
-from .._stores import LaneStatus, StoreReader, store_files
+from .._stores import LaneKey, LaneStatus, StoreReader, store_files
 from ._failures import failures_on, standard_error
 from ._options import Threshold, default_format
 from ._outputs import open_output, spare
@@ -19,6 +21,7 @@ from ._table import counted
 __all__ = ("command",)
 
 _BATCH = 1000
+_LISTED = 10
 _FORMATS = ("csv", "jsonl", "parquet")
 
 
@@ -32,6 +35,7 @@ _FORMATS = ("csv", "jsonl", "parquet")
 )
 @click.option("--reader", help="Only what was recorded under this name.")
 @click.option("--venue", help="Only this venue, as `status` shows it.")
+@click.option("--skip-damaged", is_flag=True, help="Leave out damaged bars, and say which, instead of stopping.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
 def command(
     db: str,
@@ -41,6 +45,7 @@ def command(
     thresholds: tuple[int, ...],
     reader: str | None,
     venue: str | None,
+    skip_damaged: bool,
     quiet: bool,
 ) -> None:
     """Write recorded bars as CSV, JSON lines or Parquet, symbol by symbol and threshold by threshold.
@@ -55,23 +60,32 @@ def command(
         found = choose(store.lanes(), symbols=symbols, thresholds=thresholds, reader=reader, venue=venue)
         lanes = [lane for lane in found if lane.bars]
         _refuse_mixtures(lanes)
-        count = 0
+        count, damaged = 0, {status.lane: list[int]() for status in lanes}
         with open_output(form, output) as sink:
-            for batch in _batches(store, lanes):
+            for batch in _batches(store, damaged, skip_damaged=skip_damaged):
                 sink.write(batch)
                 count += len(batch)
 
         sys.stdout.flush()
 
+    _tell_damaged(status, damaged)
     if not quiet:
         status.print(f"{counted(count, 'bar')} of {counted(len(lanes), 'lane')}")
 
 
-def _batches(store: StoreReader, lanes: Sequence[LaneStatus]) -> Iterator[list[Bar]]:
-    for status in lanes:
-        bars = bars_of(store, status.lane)
+def _batches(store: StoreReader, damaged: Mapping[LaneKey, list[int]], *, skip_damaged: bool) -> Iterator[list[Bar]]:
+    for lane, first_ids in damaged.items():
+        bars = bars_of(store, lane, first_ids if skip_damaged else None)
         while batch := list(islice(bars, _BATCH)):
             yield batch
+
+
+def _tell_damaged(status: Console, damaged: Mapping[LaneKey, list[int]]) -> None:
+    for lane, first_ids in damaged.items():
+        if first_ids:
+            listed = ", ".join(map(str, first_ids[:_LISTED])) + (", ..." if len(first_ids) > _LISTED else "")
+            what = f"{len(first_ids):,} damaged bars of {escape(str(lane))}, at first_agg_trade_id {listed}"
+            status.print(f"[yellow]left out:[/] {what}")
 
 
 def _refuse_mixtures(lanes: Sequence[LaneStatus]) -> None:

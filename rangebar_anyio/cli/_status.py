@@ -6,14 +6,16 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from .._errors import StoreError
 from .._stores import LaneStatus, StoreReader
+from .._trade import EPOCH
 from ._failures import failures_on, pipe_console, standard_error
 from ._table import percent
 
@@ -26,14 +28,16 @@ _WIDE = 1000
 @click.command("status")
 @click.argument("db", type=click.Path(dir_okay=False))
 @click.option("--format", "form", type=click.Choice(("table", "jsonl")), default="table", show_default=True)
-def command(db: str, form: str) -> None:
+@click.option("--check", is_flag=True, help="Read every bar, not only the last ones: half a minute a million.")
+def command(db: str, form: str, check: bool) -> None:
     """Show what a database holds: symbols, thresholds, bars, last position and how old it is.
 
-    It works while a recorder writes, and needs no lock. Exit code 1 when something in it is damaged.
+    It works while a recorder writes, and needs no lock. Exit code 1 when something is damaged: positions, segments,
+    forming bars, the last bar of a lane, and with --check any bar.
     """
     with failures_on(standard_error()):
         with StoreReader(db) as store:
-            lanes = store.lanes()
+            lanes = [_examined(store, status, check) for status in store.lanes()]
 
         now_us = time.time_ns() // 1000
         if form == "jsonl":
@@ -48,6 +52,24 @@ def command(db: str, form: str) -> None:
 
     if any(status.problem for status in lanes):
         sys.exit(1)
+
+
+def _examined(store: StoreReader, status: LaneStatus, check: bool) -> LaneStatus:
+    """Add what the lane's segments and, if asked for, its bars tell of damage."""
+    problems = [status.problem] if status.problem else []
+    try:
+        store.segments(status.lane)
+    except StoreError as error:
+        problems.append(error.problem)
+
+    damaged = list[int]()
+    for _ in store.bars(status.lane, on_damaged=damaged.append) if check else ():
+        pass
+
+    if damaged:
+        problems.append(f"{len(damaged):,} of its bars are damaged, the first one at first_agg_trade_id {damaged[0]}")
+
+    return replace(status, problem="; ".join(problems))
 
 
 def _plain(status: LaneStatus, now_us: int) -> dict[str, object]:
@@ -134,7 +156,14 @@ def _goes_on(status: LaneStatus) -> Text:
 
 
 def _time(time_us: int | None) -> str:
-    return "none yet" if time_us is None else f"{datetime.fromtimestamp(time_us / 1e6, UTC):%Y-%m-%d %H:%M:%S}"
+    if time_us is None:
+        return "none yet"
+
+    try:
+        return f"{EPOCH + timedelta(microseconds=time_us):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:
+        # No checksum covers this column, which is for people.
+        return f"{time_us} us"
 
 
 def _age(updated_us: int | None, now_us: int) -> Text:

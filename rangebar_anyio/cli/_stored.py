@@ -51,9 +51,9 @@ def choose(
     return found
 
 
-def bars_of(reader: StoreReader, lane: LaneKey) -> Iterator[Bar]:
-    """Give the recorded bars of a lane in order."""
-    for stored in reader.bars(lane):
+def bars_of(reader: StoreReader, lane: LaneKey, damaged: list[int] | None = None) -> Iterator[Bar]:
+    """Give the recorded bars of a lane in order; a damaged one is an error, or its first id goes into `damaged`."""
+    for stored in reader.bars(lane, on_damaged=None if damaged is None else damaged.append):
         yield Bar._from_raw(
             stored.packed,
             threshold_dbps=lane.threshold_dbps,
