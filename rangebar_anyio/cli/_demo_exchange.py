@@ -73,10 +73,12 @@ async def _misbehave(exchange: SimulatedExchange) -> None:
     exchange.inject(Fault(FaultKind.MUTE, at_trade=exchange.position))
     await _next(exchange)
 
-    _say(fault="announces its shutdown, and closes the connection in 3 s")
-    exchange.inject(Fault(FaultKind.SERVER_SHUTDOWN, at_trade=exchange.position, lasts_s=3.0))
+    _say(fault="announces its shutdown, and closes the connection in 10 s")
+    exchange.inject(Fault(FaultKind.SERVER_SHUTDOWN, at_trade=exchange.position, lasts_s=10.0))
     before = exchange.counters.connections
     await exchange.wait_until(lambda counters: counters.connections > before)
+    # The client leaves the old one when the new one delivers; the tape must not be over before.
+    await exchange.wait_until(lambda counters: counters.open_connections == 1)
 
 
 async def _next(exchange: SimulatedExchange) -> None:

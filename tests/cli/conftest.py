@@ -22,7 +22,7 @@ from rangebar_anyio import Bar
 from rangebar_anyio.testing import Tape, generate_tape, write_archive_csv
 
 COMMAND = (sys.executable, "-m", "rangebar_anyio.cli")
-WAIT_S = 50
+WAIT_S = 150
 
 #: Trades of the two tapes: those of the past are had at once, the others take longer than any test.
 TRADES = 12_000
@@ -102,8 +102,13 @@ def keys(text: str) -> list[tuple[object, ...]]:
     return [tuple(json.loads(line, parse_float=Decimal)[name] for name in names) for line in text.splitlines()]
 
 
-def in_terminal(columns: int, *args: tuple[str, ...], term: str = "xterm-256color") -> tuple[str, int]:
-    """Run a command on a pseudo-terminal, and give what was on its screen and the exit code."""
+def in_terminal(
+    columns: int, *args: tuple[str, ...], until: tuple[str, ...] = (), term: str = "xterm-256color"
+) -> tuple[str, int]:
+    """Run a command on a pseudo-terminal, and give what was on its screen and the exit code.
+
+    With `until` it is interrupted when all of these texts have been on the screen.
+    """
     main_end, their_end = pty.openpty()
     fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
@@ -112,23 +117,25 @@ def in_terminal(columns: int, *args: tuple[str, ...], term: str = "xterm-256colo
         command, stdin=their_end, stdout=their_end, stderr=their_end, env={**environment, "TERM": term}
     ) as process:
         os.close(their_end)
-        screen = read_all(main_end)
-
-    return screen, process.returncode
-
-
-def read_all(fd: int) -> str:
-    chunks = []
-    while True:
+        awaited, screen = [text.encode() for text in until], b""
         try:
-            chunk = os.read(fd, 65536)
-        except OSError:  # Linux says EIO when the other end of a pty is closed.
-            break
+            while chunk := read_some(main_end):
+                screen += chunk
+                if awaited and all(text in screen for text in awaited):
+                    process.send_signal(signal.SIGINT)
+                    awaited = []
+        except BaseException:
+            # Else leaving the block would wait for a command that nobody ends.
+            process.kill()
+            raise
+        finally:
+            os.close(main_end)
 
-        if not chunk:
-            break
+    return screen.decode("utf-8", "replace"), process.returncode
 
-        chunks.append(chunk)
 
-    os.close(fd)
-    return b"".join(chunks).decode("utf-8", "replace")
+def read_some(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # Linux says EIO when the other end of a pty is closed.
+        return b""

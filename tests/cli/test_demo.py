@@ -17,7 +17,7 @@ import pytest
 from rangebar_anyio.cli._demo_live import compare
 from rangebar_anyio.cli._demo_market import THRESHOLDS, demo_tapes
 from rangebar_anyio.cli._demo_tape import DEMO_TAPE, write_demo_tape
-from tests.cli.conftest import COMMAND, in_terminal, started
+from tests.cli.conftest import COMMAND, WAIT_S, in_terminal, started
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +44,7 @@ def test_the_shipped_tape_is_what_its_generator_makes(tmp_path: Path) -> None:
 
 def test_offline_it_ends_well_anywhere(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*COMMAND, "demo", "--offline"], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
+        [*COMMAND, "demo", "--offline"], cwd=tmp_path, capture_output=True, text=True, timeout=WAIT_S, check=False
     )
 
     assert done.returncode == 0, done.stderr
@@ -145,15 +145,14 @@ def test_its_exchange_ends_with_the_program_that_started_it() -> None:
         assert process.stdin is not None
         assert b"ws_url" in process.stdout.readline()
         process.stdin.close()
-        assert process.wait(50) == 0
+        assert process.wait(WAIT_S) == 0
 
 
-@pytest.mark.timeout(120)
 def test_in_a_pipe_it_shows_every_trouble_and_computes_its_sentence(in_a_pipe: subprocess.Popen[str]) -> None:
     assert in_a_pipe.stdout is not None
     said = in_a_pipe.stdout.read()
 
-    assert in_a_pipe.wait(50) == 0, said
+    assert in_a_pipe.wait(WAIT_S) == 0, said
     assert "\x1b" not in said
     assert "Traceback" not in said
     assert said.count(" ✓ ") == 4, said
@@ -164,7 +163,6 @@ def test_in_a_pipe_it_shows_every_trouble_and_computes_its_sentence(in_a_pipe: s
     assert len([line for line in said.splitlines() if re.search(r"USDT +(0\.25|1)% ", line)]) == count
 
 
-@pytest.mark.timeout(120)
 def test_on_a_narrow_terminal_it_looks_well(in_a_terminal: Future[tuple[str, int]]) -> None:
     screen, code = in_a_terminal.result()
 

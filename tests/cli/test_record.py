@@ -6,6 +6,9 @@ import csv
 import json
 import signal
 import sqlite3
+import subprocess
+import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -39,9 +42,7 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(exchange: Exchange, tmp_
     db = tmp_path / "bars.db"
     with started("record", *LANES, "--threshold", "50", "--db", str(db), *exchange.options) as process:
         # Its first transaction is there, and it is still writing.
-        while not _bars_in(db):
-            assert process.poll() is None
-
+        _await_bars(db, process)
         process.kill()
 
     done = run("record", *LANES, "--threshold", "50", "--db", str(db), "--max-bars", "150", *exchange.options)
@@ -53,9 +54,15 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(exchange: Exchange, tmp_
         assert came
 
 
+def _await_bars(db: Path, writer: subprocess.Popen[str]) -> None:
+    while not _bars_in(db):
+        assert writer.poll() is None
+        time.sleep(0.02)
+
+
 def _bars_in(db: Path) -> int:
     try:
-        with sqlite3.connect(f"file:{db}?mode=ro", uri=True) as reader:
+        with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as reader:
             return int(reader.execute("SELECT count(*) FROM bars").fetchone()[0])
     except sqlite3.Error:
         return 0
@@ -64,9 +71,7 @@ def _bars_in(db: Path) -> int:
 def test_export_and_status_work_while_a_recorder_writes(exchange: Exchange, tmp_path: Path) -> None:
     db = tmp_path / "bars.db"
     with started("record", *LANES, "--db", str(db), *exchange.options) as process:
-        while not _bars_in(db):
-            assert process.poll() is None
-
+        _await_bars(db, process)
         came = exported(db)
         table, lines = run("status", str(db)), run("status", str(db), "--format", "jsonl")
         second = run("record", *LANES, "--db", str(db), *exchange.options)
@@ -143,7 +148,7 @@ def test_export_takes_what_is_asked_for(exchange: Exchange, database: Path) -> N
 def test_bars_of_one_name_recorded_twice_are_not_mixed(exchange: Exchange, tmp_path: Path) -> None:
     db = tmp_path / "bars.db"
     assert run("record", *LANES, "--db", str(db), "--max-bars", "3", *exchange.options).returncode == 0
-    with sqlite3.connect(db) as copy:
+    with closing(sqlite3.connect(db)) as copy, copy:
         columns = "venue, symbol, threshold_dbps, segment, time_unit"
         assert copy.execute(f"SELECT {columns} FROM positions").fetchall()
         # What a second venue would look like; its rows need no valid checksum to be in the way.
@@ -180,7 +185,7 @@ def test_restart_needs_replace_to_record_ids_again(exchange: Exchange, tmp_path:
 @pytest.mark.parametrize("command", ["export", "status"])
 def test_what_is_no_database_says_so(command: str, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database" * 1000)
-    for name, text in (("none.db", "no store here"), ("text.db", "")):
+    for name, text in (("none.db", "no store here"), ("text.db", "file is not a database")):
         done = run(command, str(tmp_path / name))
         assert done.returncode == 1
         assert text in done.stderr
@@ -204,10 +209,10 @@ def test_a_reader_that_leaves_an_export_is_no_failure(database: Path) -> None:
 
 def test_a_terminal_shows_what_is_recorded(exchange: Exchange, tmp_path: Path) -> None:
     db = tmp_path / "bars.db"
-    screen, code = in_terminal(120, ("record", *LANES, "--db", str(db), "--seconds", "1"), exchange.options)
-    assert code == 0
-    assert "closed at (UTC)" in screen
-    assert "┼" in screen
+    screen, code = in_terminal(
+        120, ("record", *LANES, "--db", str(db)), exchange.options, until=("closed at (UTC)", "┼")
+    )
+    assert code == 0, screen
 
     screen, code = in_terminal(120, ("status", str(db)))
     assert code == 0

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,20 +30,41 @@ def test_it_says_where_it_is_and_what_to_try(exchange: Exchange) -> None:
     tried = re.search(r"^try\s+rangebar-anyio (.*)$", exchange.said, re.M)
     assert tried is not None
 
-    done = run(*tried[1].split(), "--seconds", "0.3")
+    with started(*tried[1].split(), stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        while "is open for 2 symbols" not in (line := process.stderr.readline()):
+            assert line
 
-    assert done.returncode == 0
-    assert "is open for 2 symbols" in done.stderr
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+
+    assert process.returncode == 0
 
 
 def test_ports_can_be_chosen_and_a_taken_one_is_an_error() -> None:
-    with socket.socket() as one, socket.socket() as other:
-        ports = []
-        for free in (one, other):
-            free.bind(("127.0.0.1", 0))
-            ports.append(str(free.getsockname()[1]))
+    with reserved_ports(2) as ports:
+        args = ("simulate", "--generate", "XUSDT=5", "--trades", "100", "--port", ports[0], "--rest-port", ports[1])
+        said, taken = use_ports(args, ports)
 
-    args = ("simulate", "--generate", "XUSDT=5", "--trades", "100", "--port", ports[0], "--rest-port", ports[1])
+    assert "1 request, " in said
+    assert taken.returncode == 1
+    assert taken.stderr == f"error: port {ports[0]}: address already in use\n"
+
+
+@contextmanager
+def reserved_ports(count: int) -> Iterator[list[str]]:
+    """Ports that nobody else is given meanwhile: bound here, and free for those who bind them by their number."""
+    with ExitStack() as sockets:
+        bound = [sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in bound:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", 0))
+
+        yield [str(one.getsockname()[1]) for one in bound]
+
+
+def use_ports(args: tuple[str, ...], ports: list[str]) -> tuple[str, subprocess.CompletedProcess[str]]:
+    """Run an exchange on these ports and a second one beside it; what the first one said and how the second ended."""
     with started(*args) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -55,9 +78,7 @@ def test_ports_can_be_chosen_and_a_taken_one_is_an_error() -> None:
         said = process.stderr.read()
 
     assert process.returncode == 0
-    assert "1 request, " in said
-    assert taken.returncode == 1
-    assert taken.stderr == f"error: port {ports[0]}: address already in use\n"
+    return said, taken
 
 
 def test_faults_happen_and_the_bars_are_right_all_the_same(exchange: Exchange, tmp_path: Path) -> None:

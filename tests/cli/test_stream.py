@@ -137,8 +137,13 @@ def test_a_second_signal_ends_even_a_program_stuck_in_a_full_pipe(exchange: Exch
         process.send_signal(signal.SIGINT)
         _wait_for(lambda: not _pending(process, signal.SIGINT), deadline)
         assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert process.wait(WAIT_S) == 130
+        # What the kernel has handed over Python may not have looked at yet, and would take two for one.
+        while process.poll() is None:
+            assert time.monotonic() < deadline
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+
+    assert process.returncode == 130
 
 
 def _unread(fd: int) -> int:
@@ -277,24 +282,18 @@ def test_without_a_network_it_waits_says_so_and_can_be_ended() -> None:
 
 @pytest.mark.parametrize("columns", [150, 60])
 def test_a_terminal_gets_a_table_and_status_lines(exchange: Exchange, columns: int) -> None:
+    of_a_wide_one = ("closed at (UTC)", "gaps filled", "Ctrl-C ends") if columns == 150 else ()
     screen, code = in_terminal(
         columns,
         ("stream", "BTCUSDT", "ETHUSDT", "--threshold", "250", *exchange.options),
-        ("--start", "BTCUSDT=0", "--start", "ETHUSDT=0", "--seconds", "1"),
+        ("--start", "BTCUSDT=0", "--start", "ETHUSDT=0"),
+        until=("▲", "┼", "● live", "trades/s", *of_a_wide_one),
     )
 
-    assert code == 0
-    assert "▲" in screen
-    assert "┼" in screen
-    assert "● live" in screen or "catching up" in screen
-    assert "trades/s" in screen
-    assert "--seconds 1: " in screen
+    assert code == 0, screen
+    assert "Ctrl-C: " in screen
     # The cursor is shown again.
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
-    if columns == 150:
-        assert "closed at (UTC)" in screen
-        assert "gaps filled" in screen
-        assert "Ctrl-C ends" in screen
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_log_lines(exchange: Exchange) -> None:
