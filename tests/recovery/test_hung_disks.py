@@ -23,6 +23,8 @@ from tests.recovery.streams import TAPE, WANTED, FakeExchange, stream, take
 pytestmark = pytest.mark.anyio
 
 DEADLINE_S = 0.3
+#: How late a busy machine may be, which is far from how long the disk hangs.
+LATE_S = 30.0
 
 
 class Crash(Exception):
@@ -33,7 +35,7 @@ class Crash(Exception):
 def hanging(path: Path) -> Iterator[None]:
     """Hang the file's writer, as a dying disk would; afterwards what waited is written."""
     gate = threading.Event()
-    _writer._writers[str(path)].submit(lambda _: gate.wait())
+    _writer._writers[str(path)].submit(lambda _: gate.wait(2 * LATE_S))
     try:
         yield
     finally:
@@ -68,7 +70,7 @@ async def test_leaving_takes_no_longer_than_the_deadline(
             told = "".join(error.__notes__)
 
     # What is closed after the deadline has a tenth of a second each; a busy machine takes longer to notice.
-    assert DEADLINE_S <= anyio.current_time() - began < DEADLINE_S + 3
+    assert DEADLINE_S <= anyio.current_time() - began < DEADLINE_S + LATE_S
     assert "did not" in (told or caplog.text)
     async with stream(exchange, path) as bars:
         again = await take(bars, 1)
@@ -153,7 +155,7 @@ print("the end", flush=True)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_process_ends_although_the_disk_never_answers(backend: str, anyio_backend: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path / "bars.db"), backend]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=40, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
     assert "did not" in done.stdout
     assert done.stdout.endswith("the end\n")

@@ -6,6 +6,7 @@ Each test runs the commands as a user would, against an exchange in a process of
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from rangebar_anyio import StoreError, salvage_store
+from rangebar_anyio import StoreError, StoreReader, salvage_store
 from rangebar_anyio.testing import Tape, write_archive_csv
 
 from .house import ROOT, Market, exchange_of, recorded_bars, wanted_bars
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the store needs
 MARKET = Market(seed=5, trades=4000, symbols=1, history=4000)
 LANES = ("BTCUSDT", "--threshold", "10", "--threshold", "40", "--start", "0")
 PLAIN = "from rangebar_anyio.cli import main; main()"
-WAIT_S = 25
+WAIT_S = 60
 
 
 @dataclass(frozen=True)
@@ -274,15 +275,41 @@ def test_a_row_damaged_while_the_recording_goes_on(house: House, tmp_path: Path)
 def test_a_damaged_position_without_bars_names_the_lane_and_restart_overrides(house: House, tmp_path: Path) -> None:
     db = tmp_path / "bars.db"
     wide = ("BTCUSDT", "--threshold", "90000", "--start", "0", "--db", str(db), "-q", *house.urls)
-    assert run("record", *wide, "--seconds", "1").returncode == 0
+    record_until_it_has_a_position(db, *wide)
     execute(db, "UPDATE positions SET position = x'00'")
     done = run("record", *wide)
     assert done.returncode == 1
     assert "BTCUSDT/90000 is damaged" in done.stderr
     assert "--restart" in done.stderr
     assert run("status", str(db)).returncode == 1
-    assert run("record", *wide, "--seconds", "1", "--restart").returncode == 0
+    record_until_it_has_a_position(db, *wide, "--restart")
     assert run("status", str(db)).returncode == 0
+
+
+def record_until_it_has_a_position(db: Path, *words: str) -> None:
+    command = [sys.executable, "-c", PLAIN, "record", *words]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as recorder:
+        while not has_a_position(db):
+            assert recorder.poll() is None
+            time.sleep(0.02)
+
+        recorder.send_signal(signal.SIGINT)
+        assert recorder.stderr is not None
+        said = recorder.stderr.read()
+
+    assert recorder.returncode == 0, said
+
+
+def has_a_position(db: Path) -> bool:
+    """Whether there is a lane, and one that can be gone on with."""
+    try:
+        with StoreReader(db) as store:
+            lanes = store.lanes()
+    except StoreError:
+        # It is only being made.
+        return False
+
+    return bool(lanes) and all(status.checkpoint is not None and not status.problem for status in lanes)
 
 
 @pytest.mark.parametrize("where", ["header", "body"])

@@ -29,8 +29,8 @@ _FOLDERS = tuple(
     str(Path(rangebar_anyio.__file__).parent / name) for name in ("_stores", "_stream", "_recorder.py", "_sources")
 )
 
-#: How late a careless program is.
-_LATE_S = 0.05
+#: How late a careless program is: most of its time, also where the disk is slow, or no kill would find it out.
+_LATE_S = 0.25
 
 QUICK = SessionConfig(
     policy=ReconnectPolicy(first_delay_s=0.01, max_delay_s=0.2, jitter=False),
