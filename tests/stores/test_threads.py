@@ -230,6 +230,7 @@ async def test_the_writer_starts_again_for_a_store_that_comes_while_it_closes(tm
             tasks.start_soon(other.open, [OTHER])
 
         await other.aclose()
+        assert str(tmp_path / "s.db") not in _writer._writers
 
 
 async def opened_again(path: Path) -> tuple[SqliteStore, int]:
