@@ -256,8 +256,8 @@ RULES: dict[str, tuple[Callable[[BinanceRules], Any], str]] = {
 
 #: What these would wait for in vain is not waited for as long as on a slow machine.
 HURRIED: dict[str, tuple[Any, str, float]] = {
-    "another stream": (_requests, "_EVENTS_S", 2.0),
-    "subscription to another stream": (_requests, "_EVENTS_S", 2.0),
+    "another stream": (_requests, "_EVENTS_S", 5.0),
+    "subscription to another stream": (_requests, "_EVENTS_S", 5.0),
     "one connection in five minutes": (_whole, "_WAIT_S", 5.0),
     "two units": (_whole, "_WAIT_S", 5.0),
 }

@@ -22,8 +22,8 @@ _SYMBOL = "BTCUSDT"
 _FIRST_ID = 1000
 #: No venue's page is longer, and a tape should be.
 _MOST_ROWS = 10_000
-_TIMEOUT_S = 10.0
-_EVENTS_S = 5.0
+_TIMEOUT_S = 20.0
+_EVENTS_S = 20.0
 _MESSAGE_ID = 71
 
 

@@ -17,7 +17,7 @@ __all__ = ("CLAUSES",)
 
 #: In which a server that does not answer is given up, and in which any other one is heard.
 _SOON_S = 0.3
-_LATE_S = 5.0
+_LATE_S = 20.0
 _BOMB_BYTES = 64 << 20
 _PACKED = b"content-encoding: gzip\r\n"
 

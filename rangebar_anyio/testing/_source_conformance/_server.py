@@ -17,7 +17,8 @@ Handler: TypeAlias = Callable[[SocketStream], Awaitable[None]]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-_LEAVING_S = 3.0
+#: Everybody who goes is gone long before, on a slow machine too.
+_LEAVING_S = 15.0
 
 
 class Server:

@@ -25,7 +25,7 @@ _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _SOON_S = 0.2
 #: One more than httpx keeps side by side unless it is told otherwise.
 _SIDE_BY_SIDE = 101
-_SIDE_BY_SIDE_S = 15.0
+_SIDE_BY_SIDE_S = 45.0
 
 
 class _OwnError(Exception):

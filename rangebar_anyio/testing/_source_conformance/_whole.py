@@ -23,12 +23,12 @@ _SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 _TRADES = 150
 _HISTORY = 200
 _CUT_AT = 330
-_WAIT_S = 25.0
+_WAIT_S = 60.0
 _HASTY = SessionConfig(
     policy=ReconnectPolicy(first_delay_s=0.05, max_delay_s=0.2, connect_share=1.0, weight_share=1.0),
-    connect_timeout_s=5.0,
-    subscribe_timeout_s=2.0,
-    request_timeout_s=5.0,
+    connect_timeout_s=10.0,
+    subscribe_timeout_s=10.0,
+    request_timeout_s=10.0,
     quiet_after_s=0.5,
     quiet_after_max_s=2.0,
     stalled_grace_s=0.5,
@@ -68,7 +68,7 @@ async def _bars(subject: Subject) -> None:
 
 
 #: What closing a socket and hearing of it may take.
-_LEAVING_S = 5.0
+_LEAVING_S = 15.0
 
 
 async def _read(
