@@ -61,8 +61,10 @@ class Opening:
         return self._numbers[number]
 
     def _resume(self, place: int, state: LaneState, start: Resume) -> None:
-        # REST knew it once, so live ids far above are not believed until REST is heard.
-        self._core.feed.set_known(state.symbol.number, start.position)
+        if not any(isinstance(self._core.lanes[other].lane.start, Live) for other in state.symbol.lanes):
+            # REST knew it once, so live ids far above are not believed until REST is heard. A lane that begins live
+            # has nothing to be far above of, however long ago another one stopped.
+            self._core.feed.set_known(state.symbol.number, start.position)
 
         try:
             self._add(place, state, start.position, start)

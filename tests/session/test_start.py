@@ -130,6 +130,24 @@ def test_a_new_threshold_beside_a_known_one() -> None:
     assert len(bench.session._core.symbols[0].catchups) == 1
 
 
+def test_a_lane_far_behind_keeps_no_new_one_from_beginning_live() -> None:
+    """Also while REST is down, so that nobody says how far the market has come meanwhile."""
+    bench = Bench([lane("X", 50, 99), live("X", 70)])
+    conn = bench.connect()
+    waiting = bench.new(Fetch)
+    bench.live(conn, range(50_000_000, 50_000_300))
+    assert bench.all(SaveOrigin) == [SaveOrigin((1,), 49_999_999, "us")]
+    bench.origins_saved()
+    bars = [bar for place, bar in bench.bars() if place == 1]
+    assert bars == offline(tape(50_000_000, 50_000_299), 70, 49_999_999) != []
+
+    # The one behind is fetched for as soon as REST is there.
+    asked = next(fetch for fetch in waiting if from_ids([fetch]) == [100])
+    bench.answer(asked, tape(100, 1099))
+    assert bench.expected() == 1100
+    assert from_ids(bench.new(Fetch))[:2] == [1100, 2100]
+
+
 # Times.
 
 
