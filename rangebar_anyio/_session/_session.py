@@ -114,6 +114,7 @@ class Session:
         for symbol in self._core.symbols:
             self._opening.start(symbol, now)
 
+        self._watch.start(now)
         self._snapshots.start(now)
         self._finish(now)
 

@@ -2,8 +2,9 @@
 
 A symbol or a connection without a trade for ``quiet_after_s`` makes REST be asked, then after twice as long, and so on
 up to ``quiet_after_max_s``. Only if REST has trades that the socket does not bring within ``stalled_grace_s`` either,
-the connection is replaced. Nothing is counted per trade: each symbol's counter is looked at a few times in its own
-interval, so a thousand symbols cost some hundred looks a second when busy and fewer when quiet.
+the connection is replaced. While there is no connection at all, bars go on by what REST has, as often as it has any.
+Nothing is counted per trade: each symbol's counter is looked at a few times in its own interval, so a thousand symbols
+cost some hundred looks a second when busy and fewer when quiet.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ class Silence:
 
     Attributes:
         count: trades that sockets had brought by the last look.
+        fetched: trades that REST had brought when it was asked last.
         heard_at: when that had last grown, or when silence began to count, on the clock of ``Reading``.
         quiet_s: the silence after which REST is asked next.
     """
 
-    __slots__ = ("count", "heard_at", "quiet_s")
+    __slots__ = ("count", "fetched", "heard_at", "quiet_s")
 
     def __init__(self) -> None:
         self.count = -1
+        self.fetched = 0
         self.heard_at = 0.0
         self.quiet_s = 0.0
 
@@ -47,17 +50,25 @@ class Watch:
         self._links = links
         self._recovery = recovery
 
+    def start(self, now: float) -> None:
+        """Begin to watch, for it may take a while until there is a connection."""
+        for symbol in self._core.symbols:
+            self._watch(symbol, now)
+
     def on_confirmed(self, link: Link, now: float) -> None:
         """A connection should bring trades from here on."""
         self._hear(link.silence, 0, now)
         self._look_at_link_later(link, now)
 
         for symbol in link.group.symbols:
-            self._hear(symbol.silence, self._count(symbol), now)
+            self._watch(symbol, now)
 
-            # Spread, so that a connection's symbols are not all looked at in one moment.
-            first = self._core.config.quiet_after_s / _LOOKS * self._core.random.random()
-            self._later(symbol, now + first)
+    def _watch(self, symbol: Symbol, now: float) -> None:
+        self._hear(symbol.silence, self._count(symbol), now)
+
+        # Spread, so that a connection's symbols are not all looked at in one moment.
+        first = self._core.config.quiet_after_s / _LOOKS * self._core.random.random()
+        self._later(symbol, now + first)
 
     def _count(self, symbol: Symbol) -> int:
         info = self._core.feed.symbol(symbol.number)
@@ -77,9 +88,12 @@ class Watch:
 
         if count != watch.count:
             self._hear(watch, count, now)
-        elif not self._left(watch, now) and self._is_live(symbol):
+        elif not self._left(watch, now):
             self._ask(symbol, now)
             self._double(watch, now)
+
+            if not self._is_live(symbol):
+                self._poll(symbol)
 
         self._later(symbol, now + self._step(watch, now))
 
@@ -94,14 +108,24 @@ class Watch:
         watch.heard_at = self._core.reading.time(now)
         watch.quiet_s = min(2 * watch.quiet_s, self._core.config.quiet_after_max_s)
 
+    def _poll(self, symbol: Symbol) -> None:
+        """REST is all there is: where it brings trades, silence says nothing about the market."""
+        fetched = self._core.feed.symbol(symbol.number).fetched_trades
+
+        if fetched != symbol.silence.fetched:
+            symbol.silence.fetched = fetched
+            symbol.silence.quiet_s = self._core.config.quiet_after_s
+
     @staticmethod
     def _is_live(symbol: Symbol) -> bool:
         return symbol.group.current is not None and symbol.group.current.is_confirmed
 
     def _ask(self, symbol: Symbol, now: float) -> None:
+        is_live = self._is_live(symbol)
+
         if any(catchup.has_position for catchup in symbol.catchups.values()):
-            self._recovery.probe(symbol, now, is_quiet=True)
-        else:
+            self._recovery.probe(symbol, now, is_quiet=is_live)
+        elif is_live:
             # No first trade yet, so no id to ask for: has the newest one changed?
             self._recovery.ask_newest(symbol, now, is_quiet=True)
 

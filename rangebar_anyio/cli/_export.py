@@ -84,8 +84,8 @@ def _tell_damaged(status: Console, damaged: Mapping[LaneKey, list[int]]) -> None
     for lane, first_ids in damaged.items():
         if first_ids:
             listed = ", ".join(map(str, first_ids[:_LISTED])) + (", ..." if len(first_ids) > _LISTED else "")
-            what = f"{len(first_ids):,} damaged bars of {escape(str(lane))}, at first_agg_trade_id {listed}"
-            status.print(f"[yellow]left out:[/] {what}")
+            what = f"{len(first_ids):,} of {escape(str(lane))}, at first_agg_trade_id {listed}"
+            status.print(f"[yellow]damaged bars left out:[/] {what}")
 
 
 def _refuse_mixtures(lanes: Sequence[LaneStatus]) -> None:

@@ -67,7 +67,7 @@ def _examined(store: StoreReader, status: LaneStatus, check: bool) -> LaneStatus
         pass
 
     if damaged:
-        problems.append(f"{len(damaged):,} of its bars are damaged, the first one at first_agg_trade_id {damaged[0]}")
+        problems.append(f"damaged bars: {len(damaged):,}, the first one at first_agg_trade_id {damaged[0]}")
 
     return replace(status, problem="; ".join(problems))
 

@@ -177,7 +177,7 @@ def test_an_export_leaves_out_what_is_damaged_and_says_so(db: Path, where: str) 
     assert exported(done.stdout) == [number for number in range(100, 100 + COUNT) if number not in gone]
     listed = ", ".join(map(str, sorted(gone)[:10])) + (", ..." if len(gone) > 10 else "")
     assert done.stderr == (
-        f"left out: {len(gone):,} damaged bars of record/binance-spot/BTCUSDT/250, at first_agg_trade_id {listed}\n"
+        f"damaged bars left out: {len(gone):,} of record/binance-spot/BTCUSDT/250, at first_agg_trade_id {listed}\n"
     )
 
 
@@ -189,7 +189,7 @@ def test_an_export_leaves_out_what_is_damaged_and_says_so(db: Path, where: str) 
         ("DELETE FROM positions", "position is damaged", False),
         ("UPDATE segments SET replaced_bars = 7", "segments of lane", False),
         (f"{BARS} = 2599", "last recorded bar", False),
-        (f"{BARS} IN (1200, 1300)", "2 of its bars are damaged, the first one at first_agg_trade_id 1200", True),
+        (f"{BARS} IN (1200, 1300)", "damaged bars: 2, the first one at first_agg_trade_id 1200", True),
     ],
 )
 def test_status_tells_damage_by_its_exit_code(db: Path, statement: str, said: str, needs_check: bool) -> None:

@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 import pytest
 
 from rangebar_anyio import ConnectionLostError
-from rangebar_anyio._events import Connected, Disconnected, Rotated, Waiting
+from rangebar_anyio._events import Connected, Disconnected, Rotated, Stalled, Waiting
 from rangebar_anyio._reconnect import ReconnectPolicy
 from rangebar_anyio._session import (
     Budget,
@@ -630,6 +630,65 @@ def test_every_connection_asks_rest_once_it_is_confirmed() -> None:
     bench.connect()
     assert from_ids(bench.serve(105)) == [101]
     assert bench.expected() == 106
+
+
+# No connection.
+
+
+def without_socket(bench: Bench, seconds: float, *, per_s: float) -> list[int]:
+    """Refuse every handshake for so long, while REST knows ``per_s`` new trades a second; return the ids asked for."""
+    begun, asked = bench.now, list[int]()
+
+    while bench.now < begun + seconds:
+        for connect in bench.new(Connect):
+            bench.session.connect_failed(connect.conn, ConnectFailure("no", 403), bench.now)
+
+        bench.collect()
+        asked += from_ids(bench.serve(100 + int((bench.now - begun) * per_s)))
+        bench.wait(1)
+
+    return asked
+
+
+def test_without_a_connection_bars_go_on_by_what_rest_has() -> None:
+    """Every 30 seconds as long as it has any: an hour's outage of the sockets is no outage of the bars."""
+    bench = Bench()
+    conn = bench.connect()
+    bench.serve(99)
+    bench.live(conn, [100])
+    bench.end(conn)
+    asked = without_socket(bench, 3600, per_s=0.5)
+    assert 90 <= len(asked) <= 125
+    assert (bench.expected() or 0) > 100 + 3600 * 0.5 - 20
+
+    # Nothing was wrong with a connection, and the first one to come goes on from there.
+    assert bench.told(Stalled) == []
+    before = len(bench.all(Connect))
+
+    while len(bench.all(Connect)) == before:
+        bench.wait(1)
+
+    bench.live(bench.connect(), [1901])
+    bench.serve(1901)
+    assert bench.expected() == 1902
+
+
+def test_without_a_connection_a_quiet_market_is_asked_about_ever_later() -> None:
+    bench = Bench()
+    asked = without_socket(bench, 7200, per_s=0)
+    assert 10 <= len(asked) <= 16
+
+
+def test_polling_is_no_reason_to_replace_a_connection_that_is_being_opened() -> None:
+    bench = Bench(connect_timeout_s=600.0)
+    begun = len(bench.all(Connect))
+
+    while bench.now < 200:
+        bench.serve(100 + int(bench.now))
+        bench.wait(1)
+
+    assert (bench.expected() or 0) > 250
+    assert len(bench.all(Connect)) == begun
 
 
 def test_futures_have_their_own_url_and_no_time_unit() -> None:

@@ -129,6 +129,12 @@ def test_short_gaps_come_before_long_ones() -> None:
     assert set(symbols_of(bench.new(Fetch))) == {"S10", "S11"}
 
 
+def plain_page(first: int) -> bytes:
+    """A thousand trades that are all alike, made quickly."""
+    alike = f'"p":"1.0","q":"1.0","f":1,"l":1,"T":{START_US},"m":true'
+    return ("[" + ",".join(f'{{"a":{first + at},{alike}}}' for at in range(1000)) + "]").encode()
+
+
 def test_one_symbol_takes_at_most_half_of_the_weight() -> None:
     """One symbol's catch-up takes at most half of the request weight, so that others have the rest."""
     bench, conn = settled([lane("X"), lane("Y")])
@@ -138,7 +144,7 @@ def test_one_symbol_takes_at_most_half_of_the_weight() -> None:
     while bench.now < begun + 60:
         for fetch in bench.new(Fetch):
             begin = int(dict(fetch.params)["fromId"])
-            bench.answer(fetch, tape(begin, begin + 999) if symbols_of([fetch]) == ["X"] else [])
+            bench.answer(fetch, plain_page(begin) if symbols_of([fetch]) == ["X"] else [])
 
         bench.wait(0.05)
 
@@ -155,8 +161,7 @@ def test_a_single_symbol_has_the_whole_share() -> None:
 
     while bench.now < begun + 20:
         for fetch in bench.new(Fetch):
-            begin = int(dict(fetch.params)["fromId"])
-            bench.answer(fetch, tape(begin, begin + 999))
+            bench.answer(fetch, plain_page(int(dict(fetch.params)["fromId"])))
 
         bench.wait(0.05)
 
