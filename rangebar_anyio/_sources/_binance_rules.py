@@ -23,6 +23,7 @@ _UNKNOWN_SYMBOL = (-1121, -1122)
 _OUR_FAULT_FROM = -1100
 _DEFAULT_WAIT_S = 60.0
 _BAN_WAIT_S = 120.0
+_LEAST_WAIT_S = 1.0
 _FAR_FUTURE_S = 7 * 86_400.0
 
 
@@ -166,7 +167,8 @@ def _retry_after(headers: Mapping[str, str], default_s: float) -> float:
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
         return default_s
 
-    return min(float(text), _FAR_FUTURE_S)
+    # Nobody is asked again at once: going on after a 429 ends in a ban.
+    return min(max(float(text), _LEAST_WAIT_S), _FAR_FUTURE_S)
 
 
 _OWN: Mapping[str, Collection[str]] = {

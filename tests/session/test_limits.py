@@ -41,6 +41,7 @@ def test_a_ban_without_a_time_is_waited_out() -> None:
     assert rules.read_answer(429, {}, b"").wait_s == 60
     assert rules.read_answer(418, {}, b"").wait_s == 120
     assert rules.read_answer(418, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, b"").wait_s == 120
+    assert rules.read_answer(429, {"retry-after": "0"}, b"").wait_s == 1
 
 
 def test_a_ban_counts_for_every_stream_of_the_process() -> None:
