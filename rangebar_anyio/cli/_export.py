@@ -54,8 +54,8 @@ def command(
     file appears under its name only when it is whole.
     """
     status = standard_error()
-    form = form or default_format(output, _FORMATS)
     spare(output, store_files(db))
+    form = form or default_format(output, _FORMATS)
     with failures_on(status), StoreReader(db) as store:
         found = choose(store.lanes(), symbols=symbols, thresholds=thresholds, reader=reader, venue=venue)
         lanes = [lane for lane in found if lane.bars]

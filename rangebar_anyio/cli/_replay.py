@@ -49,9 +49,9 @@ def command(
     that was to be written then does not appear.
     """
     status = standard_error()
+    spare(output, [name for file in files for name in (file, f"{file}.CHECKSUM")])
     form = form or default_format(output)
     screen = screen_for(form, output)
-    spare(output, [name for file in files for name in (file, f"{file}.CHECKSUM")])
     with failures_on(status):
         replay = Replay(files, thresholds, symbol=symbol)
         with open_output(form, output, screen) as sink:

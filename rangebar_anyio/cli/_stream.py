@@ -45,14 +45,14 @@ def command(backend: str, db: str | None, form: str | None, output: str | None, 
     Ctrl-C ends it in order, a second one at once. In a pipe bars are JSON lines, and what happens besides goes to
     standard error. Exit codes: 0 for any end in order, 2 for what cannot be asked for, 1 for a failure.
     """
+    if db is not None:
+        spare(output, store_files(db))
+
     form = form or default_format(output)
     if db is not None and form == "parquet":
         raise click.UsageError(
             "a Parquet file is whole only at its end, so --db would forget bars at a kill: use record, then export"
         )
-
-    if db is not None:
-        spare(output, store_files(db))
 
     status, wanted = standard_error(), Wanted(**options)
     wanted.check(has_store=db is not None)
