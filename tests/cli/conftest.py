@@ -63,9 +63,9 @@ def started(*args: str, **options: int) -> subprocess.Popen[str]:
     return subprocess.Popen([*COMMAND, *args], text=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    """A running exchange with two symbols."""
+    """A running exchange with two symbols; for one file, or its tape would be over before the last one."""
     folder = tmp_path_factory.mktemp("exchange")
     tapes = {
         symbol: generate_tape(

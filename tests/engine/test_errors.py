@@ -15,6 +15,10 @@ ERRORS: list[tuple[rb.RangeBarError, str]] = [
     (rb.InvalidColumnError("price", "float32", "is no column of int64"), "column price: float32 is no column of int64"),
     (rb.InvalidThresholdError(0), "threshold_dbps 0 is no whole number from 1 to 100000"),
     (rb.InvalidSymbolError("NOPE", "is not listed", "look at exchangeInfo", "binance-spot"), "symbol 'NOPE' is not"),
+    (
+        rb.InvalidStartError("then", "is no place to start from", 'write "live"'),
+        "start='then' is no place to start from; ",
+    ),
     (rb.OutOfOrderError(4, 5, 1), "row 1: agg_trade_id 4 is not above 5"),
     (rb.SnapshotError("checksum", "is damaged"), "the snapshot is damaged; start from"),
     (rb.ResourceClosedError("RangeBarProcessor"), "this RangeBarProcessor is closed"),
@@ -52,6 +56,7 @@ def test_every_public_error_is_among_them() -> None:
         (rb.InvalidColumnError, TypeError),
         (rb.InvalidThresholdError, ValueError),
         (rb.InvalidSymbolError, ValueError),
+        (rb.InvalidStartError, ValueError),
         (rb.AbiMismatchError, ImportError),
         (rb.LibraryNotLoadedError, ImportError),
     ],
